@@ -1,0 +1,70 @@
+/* Control groups: one interface, two drivers.
+ *
+ * unified: the host has cgroup v2 only. hybrid: limits live in the v1 hierarchies (memory, pids,
+ * cpuacct...) while cgroup.kill, cgroup.events and cpu.stat come from the v2 tree beside them
+ * (cgroups(7), Documentation/admin-guide/ cgroup-v2.rst and cgroup-v1/). Everything is made below
+ * the cgroup that /proc/self/cgroup names, in one directory `dockless-INSTANCE` for the launcher's
+ * life and one child of it per sandbox. */
+#pragma once
+
+#include "runtime/sandbox.h"
+
+/** v1 hierarchies that a child joins by itself, at most. */
+#define CGROUP_JOIN_MAX 6
+
+struct cgroup_host;
+struct cgroup;
+
+/** Finds driver and place, makes the directory of INSTANCE, enables controllers (on v2 moving this
+ * process, and only it, to a leaf first where the kernel demands it). A controller that the limits
+ * need and the host lacks is an error naming it and the remedy. Call before the mount namespace is
+ * changed: all later work goes by fd. */
+int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct error *e);
+/** Removes the directories and frees. Sandboxes' cgroups must be gone. */
+void cgroup_host_close(struct cgroup_host *h);
+DEFINE_CLEANUP(struct cgroup_host, cgroup_host_close)
+
+/** "unified" or "hybrid". */
+const char *cgroup_host_driver(const struct cgroup_host *h);
+/** Appends to LIST (text.h) the absolute paths of the directories made for this instance, for the
+ * sweep of a later life. */
+int cgroup_host_paths(const struct cgroup_host *h, char ***list);
+
+/** Makes the cgroup NAME with LIMITS (memory, pids) in force before any process is in it. */
+int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
+                  struct cgroup **ret, struct error *e);
+/** Kills what is left, removes the directories (tries again while the kernel still holds them) and
+ * frees. */
+void cgroup_destroy(struct cgroup *cg);
+DEFINE_CLEANUP(struct cgroup, cgroup_destroy)
+
+/** The v2 directory, for CLONE_INTO_CGROUP. Owned by CG. */
+int cgroup_clone_fd(const struct cgroup *cg);
+/** The v1 `tasks` files, opened for writing, into which the new child writes "0" (35 us instead of
+ * 11 ms for a write by its parent). Owned by CG; returns how many (0 on unified). */
+size_t cgroup_join_fds(const struct cgroup *cg, int ret_fds[CGROUP_JOIN_MAX]);
+
+/** SIGKILL to every process in it, at once and atomically (cgroup.kill). */
+int cgroup_kill(struct cgroup *cg);
+/** 1 when no process is left in it, 0 when there is one. */
+int cgroup_is_empty(struct cgroup *cg);
+/** cgroup.events opened for poll: EPOLLPRI when it may have changed to empty. Owned by CG. */
+int cgroup_events_fd(const struct cgroup *cg);
+
+/** An fd that becomes ready (with the epoll events *ret_events) when the limit may have been hit;
+ * cgroup_oom_happened() tells and rearms. Owned by CG. */
+int cgroup_oom_fd(const struct cgroup *cg, uint32_t *ret_events);
+/** Whether this cgroup's own limit killed or stopped a process (not a host-wide shortage). */
+bool cgroup_oom_happened(struct cgroup *cg);
+
+struct cgroup_usage {
+    uint64_t usage_usec; /* user + system */
+    uint64_t user_usec;
+    uint64_t system_usec;
+    uint64_t memory_peak; /* or SANDBOX_ABSENT */
+};
+
+/** CPU time so far in microseconds; negative errno in the return value. */
+int cgroup_cpu_usage(struct cgroup *cg, uint64_t *ret_usec);
+/** All counters; call it when the cgroup is empty for final figures. */
+int cgroup_usage(struct cgroup *cg, struct cgroup_usage *ret, struct error *e);

@@ -1,0 +1,80 @@
+/* The boundary between the unprivileged client and the launcher, the only privileged process.
+ *
+ * launcher_start() forks the launcher; what the caller gets is the client's end of a SOCK_SEQPACKET
+ * pair. Requests and stdio fds go down, events come up. The launcher validates every request again,
+ * resolves sources only below the roots it was started with, and kills everything when its socket
+ * closes. */
+#pragma once
+
+#include "runtime/sandbox.h"
+
+#define LAUNCHER_ROOTS_MAX 16
+
+/** A directory of the host that sandboxes may be given parts of. */
+struct launcher_root {
+    const char *name; /* for messages: "store", "tasks" */
+    const char *path; /* resolved once, at start */
+    bool read_only;   /* nothing of it is ever mounted writable (an overlay's lower is fine) */
+};
+
+struct launcher_config {
+    const struct launcher_root *roots;
+    size_t n_roots;
+    const char
+        *scratch; /* directory below which the launcher makes its own (upper layers, volumes) */
+    const char *run_dir;    /* locks shared by all launchers of the host; NULL: /run/dockless */
+    uint32_t first_id;      /* start of the pool of id ranges; 0: 0x80000 */
+    uint32_t ranges;        /* how many ranges of SANDBOX_ID_RANGE the pool has; 0: 4096 */
+    uint32_t max_sandboxes; /* running at once; 0: 256 */
+    int close_fds[4]; /* fds of the caller the launcher must not keep; negative entries are skipped
+                       */
+};
+
+struct launcher;
+
+/** Forks the launcher. Must be called by root before the process has any other thread. Waits until
+ * the launcher is ready: a host that cannot enforce limits is an error here. The caller may drop
+ * all privileges afterwards. */
+int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e);
+
+/** Closes the socket: the launcher kills all its sandboxes, cleans up and exits. Waits for it. */
+void launcher_stop(struct launcher *l);
+DEFINE_CLEANUP(struct launcher, launcher_stop)
+
+/** The client's socket, for an event loop: readable means launcher_dispatch() has work. */
+int launcher_fd(const struct launcher *l);
+/** Process id of the launcher, for a supervisor. */
+pid_t launcher_pid(const struct launcher *l);
+
+/** Asks for sandbox ID (chosen by the client, not 0, unused among the running ones). STDIO are the
+ * container's 0, 1, 2; -1 is /dev/null. The fds stay the caller's (they are duplicated into the
+ * message). -EINVAL where the spec does not validate, -EMSGSIZE where it does not fit a packet,
+ * -EPIPE when the launcher is gone. */
+int launcher_submit(struct launcher *l, uint64_t id, const struct sandbox_spec *spec,
+                    const int stdio[3], struct error *e);
+
+/** Asks to kill sandbox ID. An unknown id is no error: it may have ended a moment ago. */
+int launcher_kill(struct launcher *l, uint64_t id);
+
+/** Asks whether PATH (below root number ROOT) is a directory; the answer is a LAUNCHER_PROBED event
+ * with ID. */
+int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *path,
+                   struct error *e);
+
+enum launcher_event_type {
+    LAUNCHER_STARTED, /* the program of sandbox `id` was released */
+    LAUNCHER_EXITED,  /* last event of sandbox `id`; `report` is set. Exactly one for each accepted
+                         submit. */
+    LAUNCHER_PROBED,  /* `result`: 0 it is a directory, else a negative errno */
+};
+
+struct launcher_event {
+    enum launcher_event_type type;
+    uint64_t id;
+    int result;
+    struct sandbox_report report;
+};
+
+/** Reads one event. 1: *ret_event is set; 0: none is waiting; -EPIPE: the launcher is gone (all its
+ * sandboxes are dead: each running one is over without a report). */
+int launcher_dispatch(struct launcher *l, struct launcher_event *ret_event, struct error *e);

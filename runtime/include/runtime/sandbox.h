@@ -1,0 +1,153 @@
+/* Spec in, verdict out: the plain data that describes one sandbox and what became of it.
+ *
+ * Nothing here knows of jobs, graders or any protocol. A spec is made by an unprivileged client,
+ * encoded by request.c, decoded and validated again by the launcher (see launcher.h) and only then
+ * executed.
+ *
+ * Ownership: every pointer of a spec is owned by it; sandbox_spec_clear() frees them. */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bounds on a spec. The launcher refuses what is beyond them, whoever asks. */
+#define SANDBOX_LAYERS_MAX  512  /* docker stops at 127; overlayfs at 500 */
+#define SANDBOX_MOUNTS_MAX  64   /* a grader has five */
+#define SANDBOX_STRINGS_MAX 4096 /* entries of argv, env each */
+#define SANDBOX_TEXT_MAX                                                                           \
+    (128 * 1024)                  /* bytes of one argv or env entry: the kernel's MAX_ARG_STRLEN */
+#define SANDBOX_PATH_MAX     4096 /* PATH_MAX */
+#define SANDBOX_HOSTNAME_MAX 64   /* __NEW_UTS_LEN */
+#define SANDBOX_USER_MAX     256
+#define SANDBOX_GROUPS_MAX   64
+#define SANDBOX_DIRS_MAX     8
+#define SANDBOX_STEP_MAX     64
+#define SANDBOX_ID_RANGE     65536U /* ids 0..65535 of a container */
+
+enum sandbox_mount_kind {
+    SANDBOX_MOUNT_BIND,    /* root/source of the host, idmapped to the sandbox's ids */
+    SANDBOX_MOUNT_OVERLAY, /* root/source (idmapped) as lower, changes go to the sandbox's scratch
+                            */
+    SANDBOX_MOUNT_SCRATCH, /* a new empty directory in the sandbox's scratch, owned by container
+                              root */
+    SANDBOX_MOUNT_TMPFS,   /* a new tmpfs of `size` bytes, owned by container root */
+    SANDBOX_MOUNT_PARENT,  /* `source` below the parent sandbox's mount number `root` (file or
+                              directory) */
+    SANDBOX_MOUNT_KINDS_,
+};
+
+/** A directory that must exist below a mount (made, with this mode, where it is missing). */
+struct sandbox_dir {
+    char *path; /* relative, no ".." component */
+    uint32_t mode;
+};
+
+struct sandbox_mount {
+    enum sandbox_mount_kind kind;
+    uint32_t
+        root; /* BIND, OVERLAY: index of a launcher root; PARENT: index into the parent's mounts */
+    char *source;  /* BIND, OVERLAY, PARENT: path below it; "" means itself */
+    char *target;  /* absolute path inside; missing directories (or the file) are made in the root
+                      overlay */
+    uint64_t size; /* TMPFS: bytes, 0 means half of the memory limit */
+    uint32_t mode; /* permission bits given to the mount's root directory, 0 leaves them */
+    bool read_only;
+    bool optional; /* BIND, OVERLAY: a missing source counts as an empty directory; PARENT: it is
+                      made */
+    struct sandbox_dir *dirs; /* OVERLAY, SCRATCH: made inside before anything starts */
+    size_t n_dirs;
+};
+
+enum sandbox_network {
+    SANDBOX_NETWORK_NONE,   /* own network namespace, loopback up */
+    SANDBOX_NETWORK_PARENT, /* the parent sandbox's network namespace */
+    SANDBOX_NETWORK_KINDS_,
+};
+
+/** Limits; 0 means none unless said otherwise. */
+struct sandbox_limits {
+    uint64_t memory_bytes; /* whole sandbox, page cache and tmpfs included; swap is never allowed */
+    uint64_t pids;         /* tasks of the whole sandbox */
+    uint64_t cpu_time_usec;
+    uint64_t wall_time_usec; /* from the moment the program was released */
+    uint64_t nofile;         /* RLIMIT_NOFILE soft and hard; 0: the launcher's own hard limit */
+    uint64_t shm_bytes;      /* /dev/shm; 0: 64 MiB, as Docker has it */
+};
+
+struct sandbox_spec {
+    /* Root file system: an overlay of these directories below launcher root `layers_root`, lowest
+     * first. */
+    uint32_t layers_root;
+    char **layers;
+    struct sandbox_mount *mounts;
+    size_t n_mounts;
+
+    /* The program. */
+    char **argv; /* argv[0] is looked up in env's PATH inside the container unless it has a '/' */
+    char *
+        *env; /* the whole environment; HOSTNAME and HOME are added where missing, as Docker does */
+    char *cwd;  /* absolute; made where missing; NULL means "/" */
+    char *user; /* "", "NAME", "UID", either with ":GROUP" or ":GID", as the OCI image configuration
+                   has it */
+    uint32_t *groups; /* supplementary ids on top of those of the image's /etc/group */
+    size_t n_groups;
+    char *hostname;
+    bool no_new_privs;
+
+    uint64_t parent; /* id of a running sandbox whose id range is shared, 0: none */
+    enum sandbox_network network;
+    struct sandbox_limits limits;
+};
+
+/** Frees what SPEC owns and zeroes it. */
+void sandbox_spec_clear(struct sandbox_spec *spec);
+
+/** Appends a zeroed mount of KIND with copies of SOURCE (may be NULL) and TARGET. Returns it (owned
+ * by SPEC; moves with the next call) or NULL when there is no memory or SANDBOX_MOUNTS_MAX is
+ * reached. */
+struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
+                                             enum sandbox_mount_kind kind, uint32_t root,
+                                             const char *source, const char *target);
+
+/** Appends a directory to be made below MOUNT; 0, -ENOMEM, -E2BIG. */
+int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode);
+
+/** Checks everything that can be told without looking at a file system: bounds, absolute targets,
+ * no ".." anywhere, known kinds. Both sides call it; the launcher's call is the one that counts.
+ * -EINVAL, -E2BIG with a line that names the field. */
+int sandbox_spec_validate(const struct sandbox_spec *spec, struct error *e);
+
+enum sandbox_verdict {
+    SANDBOX_EXITED,
+    SANDBOX_SIGNALLED,
+    SANDBOX_CPU_TIMEOUT,
+    SANDBOX_WALL_TIMEOUT,
+    SANDBOX_OUT_OF_MEMORY,
+    SANDBOX_KILLED,       /* by request */
+    SANDBOX_START_FAILED, /* never ran the program: failed_step and error say why */
+    SANDBOX_VERDICTS_,
+};
+
+/** "exited", "signalled", "cpu-timeout", "wall-timeout", "out-of-memory", "killed", "start-failed".
+ */
+const char *sandbox_verdict_name(enum sandbox_verdict verdict);
+
+#define SANDBOX_ABSENT UINT64_MAX /* this kernel does not tell */
+
+/** What became of a sandbox. Times in microseconds, sizes in bytes, read after its last process was
+ * gone. */
+struct sandbox_report {
+    enum sandbox_verdict verdict;
+    int exit_code;                      /* EXITED */
+    int signal;                         /* SIGNALLED: of the container's first process */
+    char failed_step[SANDBOX_STEP_MAX]; /* START_FAILED: e.g. "mount /task", "execve" */
+    char error[ERROR_TEXT_MAX];
+    int error_code; /* START_FAILED: negative errno */
+    uint64_t user_usec;
+    uint64_t system_usec;
+    uint64_t wall_usec;
+    uint64_t memory_peak; /* or SANDBOX_ABSENT */
+};

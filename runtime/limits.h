@@ -1,0 +1,28 @@
+/* The clocks and watches of one running sandbox: CPU time, wall time, memory. They live in the
+ * launcher, never inside. Whoever hits first is remembered and the whole cgroup is killed; the
+ * verdict is told at the end. */
+#pragma once
+
+#include "cgroup.h"
+
+#include <systemd/sd-event.h>
+
+struct limits;
+
+/** Starts watching CG from STARTED_USEC (clock.h) on EVENT. The CPU limit is looked at when it can
+ * be reached at the earliest (budget left / usable CPUs, at least 1 ms); the wall limit by one
+ * exact timer; memory by the cgroup's out-of-memory notice. A limit hit kills the cgroup at once.
+ * CG stays the caller's and must outlive the watch. */
+int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits *limits,
+                 uint64_t started_usec, struct limits **ret, struct error *e);
+void limits_stop(struct limits *l);
+DEFINE_CLEANUP(struct limits, limits_stop)
+
+/** Notes a kill by request and kills the cgroup. */
+void limits_kill(struct limits *l);
+
+/** The verdict for the first process's wait status (waitid(2): CODE is si_code, STATUS si_status),
+ * in the order killed by request, out of memory, time, the exit itself. Sets verdict, exit_code and
+ * signal of REPORT. To be called when the cgroup is empty: it looks at the memory events once more,
+ * and at the CPU used, so that nothing is missed that happened between two looks. */
+void limits_verdict(struct limits *l, int code, int status, struct sandbox_report *report);

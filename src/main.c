@@ -1,0 +1,59 @@
+/* dockless: finds the verb and hands over. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+#define VERB_WORDS_MAX 2
+
+static const struct cli_verb verbs[] = {
+    {"version", "print the version", cli_version},
+};
+
+static void print_help(FILE *out)
+{
+    fprintf(out,
+            "Usage: dockless VERB [OPTION...] [ARGUMENT...]\n\n"
+            "Runs grading containers and sandboxes straight from local OCI images.\n\nVerbs:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(out, "\n'dockless VERB --help' explains a verb; see also dockless(1).\n");
+}
+
+/* How many of the words in ARGV the verb's name takes, 0 where it is another verb. */
+static int match(const struct cli_verb *verb, int argc, char **argv)
+{
+    const char *name = verb->name;
+
+    for (int words = 1; words <= VERB_WORDS_MAX && words <= argc; words++) {
+        size_t length = strcspn(name, " ");
+        if (strlen(argv[words - 1]) != length || strncmp(argv[words - 1], name, length) != 0)
+            return 0;
+        if (!name[length])
+            return words;
+        name += length + 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        return cli_version(argc, argv);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        int words = match(&verbs[i], argc - 1, argv + 1);
+        if (words > 0)
+            return verbs[i].run(argc - words, argv + words);
+    }
+    fprintf(stderr, "dockless: there is no verb '%s'; try 'dockless --help'\n", argv[1]);
+    return EXIT_USAGE;
+}
