@@ -26,6 +26,11 @@
 #define SANDBOX_DIRS_MAX     8
 #define SANDBOX_STEP_MAX     64
 #define SANDBOX_ID_RANGE     65536U /* ids 0..65535 of a container */
+#define SANDBOX_MODE_MAX     07777U
+#define SANDBOX_BYTES_MAX    ((uint64_t)1 << 50) /* far beyond any host; sums cannot overflow */
+#define SANDBOX_TIME_MAX     ((uint64_t)1 << 50) /* 35 years in microseconds, for the same reason */
+#define SANDBOX_PIDS_MAX     ((uint64_t)1 << 22) /* the kernel's PID_MAX_LIMIT */
+#define SANDBOX_NOFILE_MAX   ((uint64_t)1 << 30) /* the kernel's bound on fs.nr_open */
 
 enum sandbox_mount_kind {
     SANDBOX_MOUNT_BIND,    /* root/source of the host, idmapped to the sandbox's ids */
@@ -114,6 +119,12 @@ struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
 
 /** Appends a directory to be made below MOUNT; 0, -ENOMEM, -E2BIG. */
 int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode);
+
+/** What is wrong with PATH as a path below something ("is not relative", ...), NULL where nothing
+ * is. Only one spelling is accepted: no ".", "..", empty component or slash at the end. */
+const char *sandbox_relative_fault(const char *path);
+/** The same for an absolute path; "/" is one. */
+const char *sandbox_absolute_fault(const char *path);
 
 /** Checks everything that can be told without looking at a file system: bounds, absolute targets,
  * no ".." anywhere, known kinds. Both sides call it; the launcher's call is the one that counts.

@@ -1,0 +1,312 @@
+/* The plain data of sandbox.h: made, freed and checked. Nothing here looks at a file system. */
+#include "base/text.h"
+#include "runtime/launcher.h"
+
+#include <string.h>
+
+/* Length of one name in a path (NAME_MAX of every file system an overlay can lie on). */
+#define NAME_LENGTH_MAX 255
+
+void sandbox_spec_clear(struct sandbox_spec *spec)
+{
+    strv_free(spec->layers);
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        struct sandbox_mount *m = &spec->mounts[i];
+        for (size_t j = 0; j < m->n_dirs; j++)
+            free(m->dirs[j].path);
+        free(m->dirs);
+        free(m->source);
+        free(m->target);
+    }
+    free(spec->mounts);
+    strv_free(spec->argv);
+    strv_free(spec->env);
+    free(spec->cwd);
+    free(spec->user);
+    free(spec->groups);
+    free(spec->hostname);
+    memset(spec, 0, sizeof(*spec));
+}
+
+struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
+                                             enum sandbox_mount_kind kind, uint32_t root,
+                                             const char *source, const char *target)
+{
+    _cleanup_free_ char *source_copy = strdup(source ? source : "");
+    _cleanup_free_ char *target_copy = strdup(target);
+    struct sandbox_mount *mounts, *m;
+
+    if (!source_copy || !target_copy || spec->n_mounts >= SANDBOX_MOUNTS_MAX)
+        return NULL;
+    mounts = realloc(spec->mounts, (spec->n_mounts + 1) * sizeof(*mounts));
+    if (!mounts)
+        return NULL;
+    spec->mounts = mounts;
+    m = &mounts[spec->n_mounts++];
+    *m = (struct sandbox_mount){
+        .kind = kind,
+        .root = root,
+        .source = TAKE_PTR(source_copy),
+        .target = TAKE_PTR(target_copy),
+    };
+    return m;
+}
+
+int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode)
+{
+    _cleanup_free_ char *copy = strdup(path);
+    struct sandbox_dir *dirs;
+
+    if (mount->n_dirs >= SANDBOX_DIRS_MAX)
+        return -E2BIG;
+    if (!copy)
+        return -ENOMEM;
+    dirs = realloc(mount->dirs, (mount->n_dirs + 1) * sizeof(*dirs));
+    if (!dirs)
+        return -ENOMEM;
+    mount->dirs = dirs;
+    dirs[mount->n_dirs++] = (struct sandbox_dir){TAKE_PTR(copy), mode};
+    return 0;
+}
+
+/* What is wrong with the components of PATH (which has no leading slash), NULL where nothing is.
+ * Only one spelling of a path is accepted, so that comparing and walking cannot disagree. */
+static const char *components_fault(const char *path)
+{
+    if (strlen(path) >= SANDBOX_PATH_MAX)
+        return "is too long";
+    for (;;) {
+        size_t length = strcspn(path, "/");
+        if (length == 0)
+            return "has an empty component";
+        if (length > NAME_LENGTH_MAX)
+            return "has a component of more than 255 bytes";
+        if (length == 1 && path[0] == '.')
+            return "has a \".\" component";
+        if (length == 2 && strncmp(path, "..", 2) == 0)
+            return "has a \"..\" component";
+        if (!path[length])
+            return NULL;
+        path += length + 1;
+    }
+}
+
+const char *sandbox_relative_fault(const char *path)
+{
+    if (path[0] == '/')
+        return "is not relative";
+    return components_fault(path);
+}
+
+const char *sandbox_absolute_fault(const char *path)
+{
+    if (path[0] != '/')
+        return "is not absolute";
+    return path[1] ? components_fault(path + 1) : NULL;
+}
+
+static int check_layers(const struct sandbox_spec *spec, struct error *e)
+{
+    size_t n = 0;
+
+    if (spec->layers_root >= LAUNCHER_ROOTS_MAX)
+        return error_set(e, -EINVAL, "layers_root: there is no root %u", spec->layers_root);
+    for (; spec->layers && spec->layers[n]; n++) {
+        const char *fault = sandbox_relative_fault(spec->layers[n]);
+        if (n >= SANDBOX_LAYERS_MAX)
+            return error_set(e, -E2BIG, "layers: more than %d", SANDBOX_LAYERS_MAX);
+        if (fault)
+            return error_set(e, -EINVAL, "layers[%zu] %s", n, fault);
+    }
+    if (n == 0)
+        return error_set(e, -EINVAL, "layers: there is none");
+    return 0;
+}
+
+static int check_mount_dirs(const struct sandbox_mount *m, size_t at, struct error *e)
+{
+    if (m->n_dirs > SANDBOX_DIRS_MAX)
+        return error_set(e, -E2BIG, "mounts[%zu].dirs: more than %d", at, SANDBOX_DIRS_MAX);
+    if (m->n_dirs > 0 && m->kind != SANDBOX_MOUNT_OVERLAY && m->kind != SANDBOX_MOUNT_SCRATCH)
+        return error_set(e, -EINVAL, "mounts[%zu].dirs: only an overlay or scratch has them", at);
+    for (size_t i = 0; i < m->n_dirs; i++) {
+        const char *path = m->dirs[i].path;
+        const char *fault = path ? sandbox_relative_fault(path) : "is missing";
+        if (fault)
+            return error_set(e, -EINVAL, "mounts[%zu].dirs[%zu].path %s", at, i, fault);
+        if (m->dirs[i].mode > SANDBOX_MODE_MAX)
+            return error_set(e, -EINVAL, "mounts[%zu].dirs[%zu].mode is not one", at, i);
+    }
+    return 0;
+}
+
+static bool is_or_is_below(const char *path, const char *top)
+{
+    size_t length = strlen(top);
+
+    return strncmp(path, top, length) == 0 && (path[length] == 0 || path[length] == '/');
+}
+
+static int check_mount_target(const struct sandbox_mount *m, size_t at, struct error *e)
+{
+    /* Made and masked by the runtime itself: a mount there could uncover what is masked, or stand
+     * where the runtime opens a file of proc (CVE-2019-16884, CVE-2025-52881). */
+    static const char *const own[] = {"/proc", "/sys", "/dev"};
+    const char *fault = m->target ? sandbox_absolute_fault(m->target) : "is missing";
+
+    if (!fault && strcmp(m->target, "/") == 0)
+        fault = "is the root itself";
+    for (size_t i = 0; !fault && i < ARRAY_SIZE(own); i++)
+        if (is_or_is_below(m->target, own[i]))
+            fault = "lies in /proc, /sys or /dev";
+    return fault ? error_set(e, -EINVAL, "mounts[%zu].target %s", at, fault) : 0;
+}
+
+static int check_mount(const struct sandbox_spec *spec, size_t at, struct error *e)
+{
+    const struct sandbox_mount *m = &spec->mounts[at];
+    bool of_host = m->kind == SANDBOX_MOUNT_BIND || m->kind == SANDBOX_MOUNT_OVERLAY;
+    bool of_parent = m->kind == SANDBOX_MOUNT_PARENT;
+    bool has_source = m->source && m->source[0];
+    const char *fault = has_source ? sandbox_relative_fault(m->source) : NULL;
+
+    if ((unsigned)m->kind >= SANDBOX_MOUNT_KINDS_)
+        return error_set(e, -EINVAL, "mounts[%zu].kind is unknown", at);
+    if (fault)
+        return error_set(e, -EINVAL, "mounts[%zu].source %s", at, fault);
+    if (has_source && !of_host && !of_parent)
+        return error_set(e, -EINVAL, "mounts[%zu].source: this kind has none", at);
+    if (of_host && m->root >= LAUNCHER_ROOTS_MAX)
+        return error_set(e, -EINVAL, "mounts[%zu].root: there is no root %u", at, m->root);
+    if (of_parent && m->root >= SANDBOX_MOUNTS_MAX)
+        return error_set(e, -EINVAL, "mounts[%zu].root: no parent has a mount %u", at, m->root);
+    if (of_parent && spec->parent == 0)
+        return error_set(e, -EINVAL, "mounts[%zu].kind: there is no parent", at);
+    if (m->size != 0 && m->kind != SANDBOX_MOUNT_TMPFS)
+        return error_set(e, -EINVAL, "mounts[%zu].size: only a tmpfs has one", at);
+    if (m->size > SANDBOX_BYTES_MAX)
+        return error_set(e, -EINVAL, "mounts[%zu].size is too large", at);
+    if (m->mode > SANDBOX_MODE_MAX)
+        return error_set(e, -EINVAL, "mounts[%zu].mode is not one", at);
+    if (m->optional && !of_host && !of_parent)
+        return error_set(e, -EINVAL, "mounts[%zu].optional: this kind has no source", at);
+    if (check_mount_target(m, at, e) < 0)
+        return -EINVAL;
+    return check_mount_dirs(m, at, e);
+}
+
+/* A list that execve(2) is given; in an environment each entry is NAME=VALUE. */
+static int check_strings(const char *field, char *const *list, bool environment, struct error *e)
+{
+    for (size_t i = 0; list && list[i]; i++) {
+        if (i >= SANDBOX_STRINGS_MAX)
+            return error_set(e, -E2BIG, "%s: more than %d", field, SANDBOX_STRINGS_MAX);
+        if (strlen(list[i]) >= SANDBOX_TEXT_MAX)
+            return error_set(e, -E2BIG, "%s[%zu] is longer than %d", field, i,
+                             SANDBOX_TEXT_MAX - 1);
+        if (environment && (list[i][0] == '=' || !strchr(list[i], '=')))
+            return error_set(e, -EINVAL, "%s[%zu] is not NAME=VALUE", field, i);
+    }
+    return 0;
+}
+
+/* Names go into generated files (/etc/hosts, /etc/hostname) and into a lookup in /etc/passwd: only
+ * characters that cannot end a field or a line there. */
+static bool is_made_of(const char *text, const char *more)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    for (; *text; text++)
+        if (!strchr(letters, *text) && !strchr(more, *text))
+            return false;
+    return true;
+}
+
+static int check_program(const struct sandbox_spec *spec, struct error *e)
+{
+    const char *fault;
+
+    if (!spec->argv || !spec->argv[0] || !spec->argv[0][0])
+        return error_set(e, -EINVAL, "argv: there is no program");
+    fault = spec->cwd ? sandbox_absolute_fault(spec->cwd) : NULL;
+    if (fault)
+        return error_set(e, -EINVAL, "cwd %s", fault);
+    if (spec->user && strlen(spec->user) > SANDBOX_USER_MAX)
+        return error_set(e, -E2BIG, "user is longer than %d", SANDBOX_USER_MAX);
+    if (spec->user && !is_made_of(spec->user, "._-+@$:"))
+        return error_set(e, -EINVAL, "user has a character that no name has");
+    if (spec->hostname && strlen(spec->hostname) > SANDBOX_HOSTNAME_MAX)
+        return error_set(e, -E2BIG, "hostname is longer than %d", SANDBOX_HOSTNAME_MAX);
+    if (spec->hostname && !is_made_of(spec->hostname, "._-"))
+        return error_set(e, -EINVAL, "hostname has a character that no host name has");
+    if (spec->n_groups > SANDBOX_GROUPS_MAX)
+        return error_set(e, -E2BIG, "groups: more than %d", SANDBOX_GROUPS_MAX);
+    for (size_t i = 0; i < spec->n_groups; i++)
+        if (spec->groups[i] >= SANDBOX_ID_RANGE)
+            return error_set(e, -EINVAL, "groups[%zu] is not an id of a container", i);
+    return 0;
+}
+
+static int check_limits(const struct sandbox_limits *l, struct error *e)
+{
+    const struct {
+        const char *field;
+        uint64_t value, max;
+    } bounds[] = {
+        {"memory_bytes", l->memory_bytes, SANDBOX_BYTES_MAX},
+        {"shm_bytes", l->shm_bytes, SANDBOX_BYTES_MAX},
+        {"pids", l->pids, SANDBOX_PIDS_MAX},
+        {"nofile", l->nofile, SANDBOX_NOFILE_MAX},
+        {"cpu_time_usec", l->cpu_time_usec, SANDBOX_TIME_MAX},
+        {"wall_time_usec", l->wall_time_usec, SANDBOX_TIME_MAX},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+        if (bounds[i].value > bounds[i].max)
+            return error_set(e, -EINVAL, "limits.%s is too large", bounds[i].field);
+    return 0;
+}
+
+int sandbox_spec_validate(const struct sandbox_spec *spec, struct error *e)
+{
+    int r = check_layers(spec, e);
+
+    if (r < 0)
+        return r;
+    if (spec->n_mounts > SANDBOX_MOUNTS_MAX)
+        return error_set(e, -E2BIG, "mounts: more than %d", SANDBOX_MOUNTS_MAX);
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        r = check_mount(spec, i, e);
+        if (r < 0)
+            return r;
+    }
+    r = check_strings("argv", spec->argv, false, e);
+    if (r < 0)
+        return r;
+    r = check_strings("env", spec->env, true, e);
+    if (r < 0)
+        return r;
+    r = check_program(spec, e);
+    if (r < 0)
+        return r;
+    if ((unsigned)spec->network >= SANDBOX_NETWORK_KINDS_)
+        return error_set(e, -EINVAL, "network is unknown");
+    if (spec->network == SANDBOX_NETWORK_PARENT && spec->parent == 0)
+        return error_set(e, -EINVAL, "network: there is no parent");
+    return check_limits(&spec->limits, e);
+}
+
+const char *sandbox_verdict_name(enum sandbox_verdict verdict)
+{
+    static const char *const names[SANDBOX_VERDICTS_] = {
+        [SANDBOX_EXITED] = "exited",
+        [SANDBOX_SIGNALLED] = "signalled",
+        [SANDBOX_CPU_TIMEOUT] = "cpu-timeout",
+        [SANDBOX_WALL_TIMEOUT] = "wall-timeout",
+        [SANDBOX_OUT_OF_MEMORY] = "out-of-memory",
+        [SANDBOX_KILLED] = "killed",
+        [SANDBOX_START_FAILED] = "start-failed",
+    };
+
+    return (unsigned)verdict < SANDBOX_VERDICTS_ ? names[verdict] : "unknown";
+}
