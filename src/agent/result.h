@@ -1,22 +1,27 @@
 /* The check of a grader's `result` map: accepted keys and types, defaults, rounding and every
- * refusal text, word for word as upstream's (protocol.md section 2, "Result of a grading
- * container"). Pure logic. */
+ * refusal text, word for word as upstream's (handle_job_closing). Pure logic.
+ *
+ * One difference: of a key that is there twice every value is checked, not only the last. */
 #pragma once
 
 #include "wire/value.h"
 
+/** Deepest nesting inside problems, tests and custom. The backend copies messages by recursion and
+ * the frontend stores them in MongoDB, which takes 100 levels. */
+#define GRADING_RESULT_DEPTH_MAX 96
+
 struct grading_result {
     char *result, *text, *state, *stdout_text,
-        *stderr_text; /* owned; may hold NULs: sizes beside them */
+        *stderr_text; /* owned, never NULL; NUL-terminated, may hold NULs: sizes beside them */
     size_t result_size, text_size, state_size, stdout_size, stderr_size;
-    double grade;
-    struct buffer problems, tests, custom; /* encoded maps; empty buffer means {} */
+    double grade;                          /* rounded to two digits */
+    struct buffer problems, tests, custom; /* encoded maps; an empty buffer means {} */
     struct buffer archive;
     bool has_archive;
 };
 void grading_result_clear(struct grading_result *r);
 
-/** Checks RESULT (NULL: the container sent none) and always fills RET with what is to be answered:
- * on a refusal that is "crash", the text, grade 0.0 and defaults. Returns 0, 1 for a refusal,
- * -ENOMEM. */
-int grading_result_check(const msgpack_object *result, struct grading_result *ret);
+/** Checks RESULT (one scanned value; an empty span: the container sent none) and always fills RET
+ * with what is to be answered: on a refusal that is "crash", the text, grade 0.0 and defaults.
+ * Returns 0, 1 for a refusal, -ENOMEM. RET must be zero or cleared before. */
+int grading_result_check(struct wire_span result, struct grading_result *ret);
