@@ -43,6 +43,7 @@ static inline void fclose_p(FILE **f)
 #define _printf_(a, b)   __attribute__((format(printf, a, b)))
 
 /** Defines func_p() for _cleanup_(func_p) from a destructor func(type *). */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses */
 #define DEFINE_CLEANUP(type, func)                                                                 \
     static inline void func##_p(type **p)                                                          \
     {                                                                                              \
@@ -50,6 +51,7 @@ static inline void fclose_p(FILE **f)
             func(*p);                                                                              \
         *p = NULL;                                                                                 \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define TAKE_FD(fd)                                                                                \
     ({                                                                                             \

@@ -119,6 +119,7 @@ int fd_set_nonblock(int fd, bool on)
     return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): bounded by REMOVE_DEPTH_MAX */
 static int remove_below(int dir_fd, const char *name, dev_t device, int depth);
 
 static int remove_content(int fd, dev_t device, int depth)
@@ -166,6 +167,7 @@ static int remove_below(int dir_fd, const char *name, dev_t device, int depth)
         return r < 0 ? r : -errno;
     return 0;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 int fd_remove_tree(int dir_fd, const char *path)
 {
