@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void set_va(struct error *e, int code, const char *format, va_list ap)
+_printf_(3, 0) static void set_va(struct error *e, int code, const char *format, va_list ap)
 {
     e->code = code;
     vsnprintf(e->text, sizeof(e->text), format, ap);
