@@ -2,9 +2,7 @@
  *
  * Theory of operation. The profile gives each number up to SECCOMP_NEWEST one outcome. Runs of
  * numbers with the same outcome become ranges, and a balanced tree of "number >= start" jumps finds
- * the range: some 170 instructions, where a list of all calls has several hundred and takes the
- * kernel three times as long to check, translate and load - which every sandbox pays for. The
- * filter is:
+ * the range. The filter is:
  *
  *     architecture is not ours      -> kill the process
  *     number > SECCOMP_NEWEST       -> ENOSYS (this covers x32, whose numbers have bit 30, and -1)
@@ -14,8 +12,10 @@
  * SIGSYS says so at the first call. An errno would be no kinder: a program that cannot even exit
  * runs on into a crash or an endless loop.
  *
- * libseccomp is not used: it compares whole 64-bit arguments, does not know calls newer than
- * itself, and takes 3 ms and a program four times as long for the same profile. */
+ * libseccomp is not used: it compares whole 64-bit arguments where the kernel looks at 32 bits, and
+ * does not know calls newer than itself. Its binary tree for this profile has 411 instructions, 1.7
+ * ms to make and 140 us for every sandbox to load; this one 157, 0.03 ms and 95 us (medians side by
+ * side on a busy 2-core VM, Linux 6.18). */
 #include "seccomp.h"
 
 #include "capabilities.h"
@@ -23,6 +23,7 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -105,6 +106,7 @@ static void emit_outcome(struct program *p, uint32_t outcome)
 
 /* Finds the range of the number in the accumulator among N >= 1 ranges. The recursion is as deep as
  * the tree is high: log2(NUMBERS). */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static void emit_tree(struct program *p, const struct range *ranges, size_t n)
 {
     size_t middle = n / 2, jump, left;
