@@ -18,6 +18,10 @@ int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits
 void limits_stop(struct limits *l);
 DEFINE_CLEANUP(struct limits, limits_stop)
 
+/** The first process has ended: the clocks stop (what still dies now is not the program's time);
+ * memory stays watched until the verdict. */
+void limits_first_exited(struct limits *l);
+
 /** Notes a kill by request and kills the cgroup. */
 void limits_kill(struct limits *l);
 

@@ -1,0 +1,391 @@
+/* Driver for cgroup v2 (Documentation/admin-guide/cgroup-v2.rst).
+ *
+ *   BASE                        the cgroup /proc/self/cgroup names
+ *     dockless-INSTANCE         memory and pids enabled for its children
+ *       supervisor              launcher and agent, when BASE is not the real root
+ *       SANDBOX...
+ *
+ * A cgroup that has processes cannot give controllers to its children, the real root excepted ("no
+ * internal process constraint"). So whoever lives in BASE must leave first. We move this process
+ * and those of its ancestors that run the same program, and nobody else: where others live in BASE
+ * (a login session), systemd is asked for a scope of our own; without systemd that is an error. */
+#include "cgroup_internal.h"
+
+#include "base/fdio.h"
+#include "base/text.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+/* The launcher, the agent above it, and room for a wrapper or two of the same program. */
+#define ANCESTORS_MAX 8
+/* More processes than that in our own cgroup are certainly not all ours. */
+#define OWN_MAX ANCESTORS_MAX
+
+static const char *const controllers[] = {"memory", "pids"};
+
+struct family {
+    pid_t pids[ANCESTORS_MAX];
+    size_t n;
+};
+
+/* This process, then its parents as long as they run the same executable. */
+static void find_family(struct family *f)
+{
+    struct stat own, other;
+
+    f->n = 0;
+    f->pids[f->n++] = getpid();
+    if (stat("/proc/self/exe", &own) < 0)
+        return;
+    while (f->n < ANCESTORS_MAX) {
+        _cleanup_buffer_ struct buffer b = {0};
+        char path[64];
+        const char *after;
+        long parent;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)f->pids[f->n - 1]);
+        if (cgroup_read(AT_FDCWD, path, &b) < 0)
+            return;
+        /* The name in parentheses may hold anything, a closing one included: proc(5). */
+        after = strrchr((const char *)b.data, ')');
+        if (!after || sscanf(after, ") %*c %ld", &parent) != 1 || parent <= 0)
+            return;
+        snprintf(path, sizeof(path), "/proc/%ld/exe", parent);
+        if (stat(path, &other) < 0 || other.st_dev != own.st_dev || other.st_ino != own.st_ino)
+            return;
+        f->pids[f->n++] = (pid_t)parent;
+    }
+}
+
+/* Reads the processes of BASE into OWN. Returns 0 when all are of FAMILY, else the id of one that
+ * is not (0 in the file: a process outside our pid namespace, told as 1 here since no such process
+ * is ever ours), or a negative errno. */
+static int find_strangers(const struct cgroup_dir *base, const struct family *family,
+                          struct family *own)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+    char *next, *line;
+    int r = cgroup_read(base->fd, "cgroup.procs", &b);
+
+    if (r < 0)
+        return r;
+    own->n = 0;
+    next = (char *)b.data;
+    while ((line = strsep(&next, "\n")) && *line) {
+        uint64_t pid;
+        bool ours = false;
+        r = text_parse_uint(line, INT32_MAX, &pid);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < family->n; i++)
+            ours = ours || (uint64_t)family->pids[i] == pid;
+        if (!ours || own->n == OWN_MAX)
+            return pid > 0 ? (int)pid : 1;
+        own->pids[own->n++] = (pid_t)pid;
+    }
+    return 0;
+}
+
+/* Whether the control file NAME of D lists every controller we need; *ret_missing is the first that
+ * it does not. */
+static int lists_controllers(const struct cgroup_dir *d, const char *name, const char **ret_missing)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+    int r = cgroup_read(d->fd, name, &b);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+        if (!cgroup_has_word((const char *)b.data, controllers[i])) {
+            *ret_missing = controllers[i];
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Enables our controllers for the children of D. */
+static int enable(const struct cgroup_dir *d, struct error *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+        char text[16];
+        int r;
+        snprintf(text, sizeof(text), "+%s", controllers[i]);
+        r = fd_write_file(d->fd, "cgroup.subtree_control", text);
+        if (r == -EBUSY)
+            return error_set(e, r, "cgroup %s: processes entered it while it was being divided",
+                             d->path);
+        if (r < 0)
+            return error_sys(e, r, "cgroup %s: enable controller %s", d->path, controllers[i]);
+    }
+    return 0;
+}
+
+static int disable(int dir_fd)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+        char text[16];
+        int r;
+        snprintf(text, sizeof(text), "-%s", controllers[i]);
+        r = fd_write_file(dir_fd, "cgroup.subtree_control", text);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Moves the processes of OWN into cgroup DIR_FD; one that has ended meanwhile is no error. */
+static int move_family(int dir_fd, const struct family *own)
+{
+    for (size_t i = 0; i < own->n; i++) {
+        int r = cgroup_write_uint(dir_fd, "cgroup.procs", (uint64_t)own->pids[i]);
+        if (r < 0 && r != -ESRCH)
+            return r;
+    }
+    return 0;
+}
+
+static int move_to_supervisor(struct cgroup_host *h, const struct family *own, struct error *e)
+{
+    _cleanup_close_ int leaf = -EBADF;
+    int r = cgroup_make_dir(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, &leaf);
+
+    if (r < 0)
+        return error_sys(e, r, "make cgroup %s/%s", h->dirs[CGROUP_V2].path, CGROUP_SUPERVISOR);
+    h->moved = true;
+    r = move_family(leaf, own);
+    if (r < 0)
+        return error_sys(e, r, "move to cgroup %s/%s", h->dirs[CGROUP_V2].path, CGROUP_SUPERVISOR);
+    return 0;
+}
+
+struct survey {
+    bool is_root; /* the real root, where processes are not in the way */
+    bool enabled; /* the controllers are already given to children */
+    const char *missing;
+    pid_t stranger;
+    struct family own;
+};
+
+static int survey(const struct cgroup_dir *base, struct survey *s, struct error *e)
+{
+    struct family family;
+    const char *not_enabled;
+    int r;
+
+    *s = (struct survey){0};
+    s->is_root = faccessat(base->fd, "cgroup.type", F_OK, 0) < 0 && errno == ENOENT;
+    r = lists_controllers(base, "cgroup.controllers", &s->missing);
+    if (r < 0)
+        return error_sys(e, r, "%s/cgroup.controllers", base->path);
+    r = lists_controllers(base, "cgroup.subtree_control", &not_enabled);
+    if (r < 0)
+        return error_sys(e, r, "%s/cgroup.subtree_control", base->path);
+    s->enabled = r > 0;
+    if (s->is_root || s->enabled)
+        return 0;
+    find_family(&family);
+    r = find_strangers(base, &family, &s->own);
+    if (r < 0)
+        return error_sys(e, r, "%s/cgroup.procs", base->path);
+    s->stranger = (pid_t)r;
+    return 0;
+}
+
+/* Says why BASE cannot be used, and what to do about it. */
+static int complain(const struct cgroup_dir *base, const struct survey *s, bool systemd,
+                    struct error *e)
+{
+    const char *remedy =
+        systemd ? "; start it as: systemd-run --scope -p Delegate=yes dockless ..." : "";
+
+    if (s->missing && s->is_root)
+        return error_set(e, -EOPNOTSUPP,
+                         "this kernel offers no %s controller in cgroup v2 (boot parameter "
+                         "cgroup_enable=%s)",
+                         s->missing, s->missing);
+    if (s->missing)
+        return error_set(e, -EOPNOTSUPP,
+                         "cgroup %s has no %s controller: its parent must enable it "
+                         "(cgroup.subtree_control)%s",
+                         base->path, s->missing, remedy);
+    if (systemd)
+        return error_set(e, -EBUSY,
+                         "cgroup %s cannot be divided: process %d, which is not ours, lives in "
+                         "it%s",
+                         base->path, (int)s->stranger, remedy);
+    return error_set(e, -EBUSY,
+                     "cgroup %s cannot be divided: process %d, which is not ours, lives in it; "
+                     "start dockless in a cgroup of its own: mkdir %s/grader && echo $$ > "
+                     "%s/grader/cgroup.procs && exec dockless ...",
+                     base->path, (int)s->stranger, base->path, base->path);
+}
+
+/* Finds BASE, where needed after systemd has given us a scope. */
+static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
+{
+    struct error scope_error = ERROR_INIT;
+    bool systemd = sd_booted() > 0;
+    int r = cgroup_place_find("", &h->base, e);
+
+    if (r == 0)
+        r = survey(&h->base, s, e);
+    if (r < 0 || (!s->missing && !s->stranger))
+        return r;
+    if (!systemd || s->is_root)
+        return complain(&h->base, s, systemd, e);
+    if (cgroup_scope_enter(h->name, &scope_error) < 0) {
+        r = complain(&h->base, s, systemd, e);
+        return error_prefix(e, r, "%s", scope_error.text);
+    }
+    cgroup_dir_clear(&h->base);
+    r = cgroup_place_find("", &h->base, e);
+    if (r == 0)
+        r = survey(&h->base, s, e);
+    if (r < 0 || (!s->missing && !s->stranger))
+        return r;
+    return complain(&h->base, s, systemd, e);
+}
+
+static int unified_open(struct cgroup_host *h, struct error *e)
+{
+    struct survey s;
+    int r = find_base(h, &s, e);
+
+    if (r == 0)
+        r = cgroup_add_dir(h, &h->base, e);
+    if (r < 0)
+        return r;
+    if (!s.is_root && !s.enabled) {
+        r = move_to_supervisor(h, &s.own, e);
+        if (r < 0)
+            return r;
+    }
+    if (!s.enabled) {
+        /* At the real root it stays enabled: others may have come to rely on it by the time we
+         * leave. */
+        h->enabled = !s.is_root;
+        r = enable(&h->base, e);
+        if (r < 0)
+            return r;
+    }
+    r = enable(&h->dirs[CGROUP_V2], e);
+    if (r < 0)
+        return r;
+    if (faccessat(h->dirs[CGROUP_V2].fd, "memory.swap.max", W_OK, 0) < 0) {
+        r = cgroup_host_has_swap();
+        if (r < 0)
+            return error_sys(e, r, "/proc/swaps");
+        if (r > 0)
+            return error_set(e, -EOPNOTSUPP,
+                             "this host has swap, which memory limits cannot bound without "
+                             "memory.swap.max: boot with the kernel parameter swapaccount=1, or "
+                             "swapoff -a");
+    }
+    return 0;
+}
+
+/* Moves everybody in cgroup FROM_FD, children that the agent has made since included. */
+static void move_all(int from_fd, int to_fd)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+    char *next, *line;
+
+    if (cgroup_read(from_fd, "cgroup.procs", &b) < 0)
+        return;
+    next = (char *)b.data;
+    while ((line = strsep(&next, "\n")) && *line)
+        fd_write_file(to_fd, "cgroup.procs", line);
+}
+
+/* Gives base back as it was found: no controllers for children, its processes inside. Where that
+ * fails because others divide base too, we stay in the leaf, which is removed with the service, the
+ * scope, or by the next life's sweep. */
+static void unified_close(struct cgroup_host *h)
+{
+    _cleanup_close_ int leaf = -EBADF;
+
+    if (h->n_dirs == 0)
+        return;
+    disable(h->dirs[CGROUP_V2].fd);
+    if ((h->enabled && disable(h->base.fd) < 0) || !h->moved)
+        return;
+    leaf = openat(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (leaf < 0)
+        return;
+    move_all(leaf, h->base.fd);
+    unlinkat(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, AT_REMOVEDIR);
+}
+
+static unsigned unified_needs(const struct cgroup_host *h, const struct sandbox_limits *limits)
+{
+    (void)h;
+    (void)limits;
+    return 1U << CGROUP_V2;
+}
+
+static int unified_limit(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
+{
+    int fd = cg->dirs[CGROUP_V2], r;
+    char text[256];
+
+    /* One process over the limit ends all of them; grading images check that it reads 1. */
+    r = fd_write_file(fd, "memory.oom.group", "1");
+    if (r < 0)
+        return error_sys(e, r, "memory.oom.group");
+    r = fd_write_file(fd, "memory.swap.max", "0");
+    if (r < 0 && r != -ENOENT)
+        return error_sys(e, r, "memory.swap.max");
+    if (limits->memory_bytes > 0) {
+        r = cgroup_write_uint(fd, "memory.max", limits->memory_bytes);
+        if (r < 0)
+            return error_sys(e, r, "memory.max");
+        cg->oom_fd = openat(fd, "memory.events.local", O_RDONLY | O_CLOEXEC);
+        if (cg->oom_fd < 0)
+            return error_sys(e, -errno, "memory.events.local");
+        cg->oom_events = EPOLLPRI;
+        /* The first read arms the poll. */
+        r = cgroup_read_again(cg->oom_fd, text, sizeof(text));
+        if (r < 0)
+            return error_sys(e, r, "memory.events.local");
+    }
+    if (limits->pids > 0) {
+        r = cgroup_write_uint(fd, "pids.max", MIN(limits->pids, CGROUP_PIDS_MAX));
+        if (r < 0)
+            return error_sys(e, r, "pids.max");
+    }
+    return 0;
+}
+
+/* "oom": this cgroup was the one at its limit, not an ancestor or the host. "oom_kill": somebody
+ * died of it; without that, memory was freed just in time. */
+static bool unified_oom_happened(struct cgroup *cg)
+{
+    char text[256];
+    uint64_t at_limit, kills;
+
+    return cgroup_read_again(cg->oom_fd, text, sizeof(text)) == 0 &&
+           cgroup_parse_key(text, "oom", &at_limit) == 0 &&
+           cgroup_parse_key(text, "oom_kill", &kills) == 0 && at_limit > 0 && kills > 0;
+}
+
+static int unified_memory_peak(struct cgroup *cg, uint64_t *ret)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+    int r = cgroup_read(cg->dirs[CGROUP_V2], "memory.peak", &b);
+
+    return r < 0 ? r : cgroup_parse_value((const char *)b.data, ret);
+}
+
+const struct cgroup_driver cgroup_driver_unified = {
+    .name = "unified",
+    .open = unified_open,
+    .close = unified_close,
+    .needs = unified_needs,
+    .limit = unified_limit,
+    .oom_happened = unified_oom_happened,
+    .memory_peak = unified_memory_peak,
+};

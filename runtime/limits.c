@@ -1,0 +1,189 @@
+/* Clocks and watches of one sandbox. All looks go to the kernel's own counters from outside:
+ * nothing the sandbox does (stopping itself, many threads, short-lived children) is seen by them
+ * otherwise than as time used.
+ *
+ * CPU time cannot be waited for, so it is looked at. With N usable CPUs a budget of B left cannot
+ * be used up before B/N from now; that is when the next look is due. Looks get closer as the budget
+ * shrinks, down to one a millisecond. */
+#include "limits.h"
+
+#include "base/clock.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+
+/* Looks are not closer than this; the kernel itself accounts a running thread once a tick (1 to 4
+ * ms). */
+#define LOOK_USEC_MIN USEC_PER_MSEC
+/* sd-event may delay a timer by this much to wake up less often. */
+#define TIMER_ACCURACY_USEC 1
+/* Before requests and other traffic: a limit hit is acted on first. */
+#define LIMITS_PRIORITY SD_EVENT_PRIORITY_IMPORTANT
+
+struct limits {
+    struct cgroup *cg;
+    uint64_t cpu_limit;
+    uint64_t cpus;
+    sd_event_source *cpu, *wall, *oom;
+    bool killed;
+    bool out_of_memory;
+    enum sandbox_verdict time; /* CPU_TIMEOUT or WALL_TIMEOUT, EXITED while neither was hit */
+};
+
+/* CPUs that can work for a sandbox at once. Not the affinity mask of this process: any process may
+ * widen its own (sched_setaffinity(2)). */
+static uint64_t usable_cpus(const struct sandbox_limits *limits)
+{
+    static long online; /* asked once: it reads a file of sysfs */
+
+    if (online <= 0)
+        online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (online <= 0)
+        return 1;
+    return limits->pids > 0 ? MIN(limits->pids, (uint64_t)online) : (uint64_t)online;
+}
+
+/* Remembers the first of the two clocks and ends the sandbox. */
+static void hit_time(struct limits *l, enum sandbox_verdict verdict)
+{
+    if (l->time == SANDBOX_EXITED)
+        l->time = verdict;
+    cgroup_kill(l->cg);
+}
+
+static int on_cpu(sd_event_source *source, uint64_t due, void *userdata)
+{
+    struct limits *l = userdata;
+    uint64_t used, wait;
+    int r = cgroup_cpu_usage(l->cg, &used);
+
+    (void)due;
+    /* A limit that cannot be looked at any more is not waived. */
+    if (r < 0 || used > l->cpu_limit) {
+        hit_time(l, SANDBOX_CPU_TIMEOUT);
+        return 0;
+    }
+    wait = MAX((l->cpu_limit - used) / l->cpus, LOOK_USEC_MIN);
+    r = sd_event_source_set_time(source, clock_monotonic_usec() + wait);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    if (r < 0)
+        hit_time(l, SANDBOX_CPU_TIMEOUT);
+    return 0;
+}
+
+static int on_wall(sd_event_source *source, uint64_t due, void *userdata)
+{
+    (void)source;
+    (void)due;
+    hit_time(userdata, SANDBOX_WALL_TIMEOUT);
+    return 0;
+}
+
+static int on_oom(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    struct limits *l = userdata;
+
+    (void)fd;
+    (void)revents;
+    if (!cgroup_oom_happened(l->cg))
+        return 0;
+    l->out_of_memory = true;
+    cgroup_kill(l->cg);
+    return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static int add_timer(struct limits *l, sd_event *event, sd_event_source **ret, uint64_t when,
+                     sd_event_time_handler_t handler)
+{
+    int r = sd_event_add_time(event, ret, CLOCK_MONOTONIC, when, TIMER_ACCURACY_USEC, handler, l);
+
+    return r < 0 ? r : sd_event_source_set_priority(*ret, LIMITS_PRIORITY);
+}
+
+/* The sum, or the end of time. */
+static uint64_t later(uint64_t from, uint64_t by)
+{
+    return by > UINT64_MAX - 1 - from ? UINT64_MAX - 1 : from + by;
+}
+
+int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits *limits,
+                 uint64_t started_usec, struct limits **ret, struct error *e)
+{
+    _cleanup_(limits_stop_p) struct limits *l = calloc(1, sizeof(*l));
+    uint32_t oom_events;
+    int r = 0, oom_fd;
+
+    if (!l)
+        return error_sys(e, -ENOMEM, "limits");
+    l->cg = cg;
+    l->cpu_limit = limits->cpu_time_usec;
+    l->cpus = usable_cpus(limits);
+    l->time = SANDBOX_EXITED;
+    if (l->cpu_limit > 0)
+        r = add_timer(l, event, &l->cpu,
+                      later(started_usec, MAX(l->cpu_limit / l->cpus, LOOK_USEC_MIN)), on_cpu);
+    if (r >= 0 && limits->wall_time_usec > 0)
+        r = add_timer(l, event, &l->wall, later(started_usec, limits->wall_time_usec), on_wall);
+    if (r < 0)
+        return error_sys(e, r, "time limits");
+    oom_fd = cgroup_oom_fd(cg, &oom_events);
+    if (oom_fd >= 0) {
+        r = sd_event_add_io(event, &l->oom, oom_fd, oom_events, on_oom, l);
+        if (r >= 0)
+            r = sd_event_source_set_priority(l->oom, LIMITS_PRIORITY);
+        if (r < 0)
+            return error_sys(e, r, "memory watch");
+    }
+    *ret = TAKE_PTR(l);
+    return 0;
+}
+
+static void stop_clocks(struct limits *l)
+{
+    l->cpu = sd_event_source_disable_unref(l->cpu);
+    l->wall = sd_event_source_disable_unref(l->wall);
+}
+
+void limits_stop(struct limits *l)
+{
+    if (!l)
+        return;
+    stop_clocks(l);
+    sd_event_source_disable_unref(l->oom);
+    free(l);
+}
+
+void limits_first_exited(struct limits *l)
+{
+    stop_clocks(l);
+}
+
+void limits_kill(struct limits *l)
+{
+    l->killed = true;
+    cgroup_kill(l->cg);
+}
+
+/* What ended the sandbox, by design the first of this list that applies. */
+static enum sandbox_verdict judge(struct limits *l, int code)
+{
+    uint64_t used;
+
+    if (l->killed)
+        return SANDBOX_KILLED;
+    if (l->out_of_memory || cgroup_oom_happened(l->cg))
+        return SANDBOX_OUT_OF_MEMORY;
+    if (l->time != SANDBOX_EXITED)
+        return l->time;
+    if (l->cpu_limit > 0 && cgroup_cpu_usage(l->cg, &used) == 0 && used > l->cpu_limit)
+        return SANDBOX_CPU_TIMEOUT;
+    return code == CLD_EXITED ? SANDBOX_EXITED : SANDBOX_SIGNALLED;
+}
+
+void limits_verdict(struct limits *l, int code, int status, struct sandbox_report *report)
+{
+    report->verdict = judge(l, code);
+    report->exit_code = report->verdict == SANDBOX_EXITED ? status : 0;
+    report->signal = report->verdict == SANDBOX_SIGNALLED ? status : 0;
+}
