@@ -69,6 +69,8 @@ struct wire_iterator wire_children(const struct wire_value *v);
 /** The next value; false at the end. */
 bool wire_next(struct wire_iterator *it, struct wire_value *ret);
 
+/** The keys and values of the map at RAW as far as it is whole; nothing where it is no map. */
+struct wire_iterator wire_map_begin(struct wire_span raw, bool *ret_is_map);
 /** The value of the str key KEY in the map at RAW (the last one wins, as in Python). False where
  * RAW is no map or has no such key. */
 bool wire_map_get(struct wire_span map, const char *key, struct wire_value *ret);

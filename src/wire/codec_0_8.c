@@ -1,0 +1,21 @@
+/* INGInious 0.8: a kill carries the state, creation times are integers. */
+#include "wire/codec.h"
+
+const struct wire_layout layout_kill_job_0_8 = {"BackendKillJob", {FIELD_JOB_ID, FIELD_STATE}};
+
+const struct wire_codec wire_codec_0_8 = {
+    .type_key = "@type",
+    .messages =
+        {
+            [MESSAGE_NEW_JOB] = &layout_new_job_0_7,
+            [MESSAGE_KILL_JOB] = &layout_kill_job_0_8,
+            [MESSAGE_PING] = &layout_ping_0_7,
+            [MESSAGE_HELLO] = &layout_hello_0_7,
+            [MESSAGE_STARTED] = &layout_started_0_7,
+            [MESSAGE_DONE] = &layout_done_0_7,
+            [MESSAGE_SSH] = &layout_ssh_0_7,
+            [MESSAGE_PONG] = &layout_pong_0_7,
+        },
+    .environments = ENVIRONMENT_TITLED,
+    .keeps_state = true,
+};
