@@ -58,7 +58,7 @@ static void assert_same_text(const char *got, const char *expected)
 
 static void check_new_job(enum wire_generation g, const struct vector *v)
 {
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
     _cleanup_buffer_ struct buffer input = vectors_field(v, "inputdata"), again = {0};
     _cleanup_buffer_ struct buffer id = vectors_field(v, "job_id");
     struct error e = ERROR_INIT;
@@ -99,7 +99,7 @@ static void new_jobs_of_every_release_are_read_and_written(void **state)
 
 static void check_kill(enum wire_generation g, const struct vector *v)
 {
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
     _cleanup_buffer_ struct buffer again = {0};
     const char *state = vectors_text(v, "state");
 
@@ -120,7 +120,7 @@ static void kills_of_every_release_are_read_and_written(void **state)
 
 static void check_ping(enum wire_generation g, const struct vector *v)
 {
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
     _cleanup_buffer_ struct buffer again = {0};
 
     assert_int_equal(backend_message_decode(g, v->bytes.data, v->bytes.size, &m, NULL), 0);
@@ -141,7 +141,7 @@ static void kill_is_read_with_and_without_state_by_all(void **state)
     for (int g = 0; g < WIRE_GENERATIONS; g++) {
         bool old = g >= WIRE_0_6;
         for (int with = 0; with < 2; with++) {
-            _cleanup_backend_message_ struct backend_message m;
+            _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
             _cleanup_buffer_ struct buffer b = {0};
             struct wire_pack p = {.out = &b};
             wire_pack_map(&p, with ? 3 : 2);
@@ -234,7 +234,7 @@ static void refused_new_jobs_can_still_be_answered(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        _cleanup_backend_message_ struct backend_message m;
+        _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
         struct error e = ERROR_INIT;
         assert_int_equal(decode_broken(&refused[i].message, &m, &e), -EBADMSG);
         if (!strstr(e.text, refused[i].text))
@@ -253,7 +253,7 @@ static void new_job_cut_anywhere_behind_its_id_can_be_answered(void **state)
 
     (void)state;
     for (size_t n = 0; n < bytes.size; n++) {
-        _cleanup_backend_message_ struct backend_message m;
+        _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
         assert_int_equal(backend_message_decode(WIRE_MAIN, bytes.data, n, &m, NULL), -EBADMSG);
         if (m.type == BACKEND_NEW_JOB && m.job_id.raw)
             answerable++;
@@ -265,7 +265,7 @@ static void new_job_cut_anywhere_behind_its_id_can_be_answered(void **state)
 static void state_of_a_refused_job_is_kept(void **state)
 {
     static const struct broken no_course = {STR("j"), NULL, "\x81\xa6@state\xa2st", STR("e"), NULL};
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
 
     (void)state;
     assert_int_equal(decode_broken(&no_course, &m, NULL), -EBADMSG);
@@ -279,7 +279,7 @@ static void unusable_job_ids_leave_nothing_to_answer(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
         struct broken b = FINE;
-        _cleanup_backend_message_ struct backend_message m;
+        _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
         b.job_id = ids[i];
         assert_int_equal(decode_broken(&b, &m, NULL), -EBADMSG);
         assert_null(m.job_id.raw);
@@ -294,7 +294,7 @@ static void inputdata_that_is_no_map_is_told(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
         struct broken b = FINE;
-        _cleanup_backend_message_ struct backend_message m;
+        _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
         b.inputdata = inputs[i];
         assert_int_equal(decode_broken(&b, &m, NULL), 0);
         assert_false(m.inputdata_is_map);
@@ -315,7 +315,7 @@ static void state_comes_from_inputdata_where_it_is_text(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
         struct broken b = FINE;
-        _cleanup_backend_message_ struct backend_message m;
+        _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
         b.inputdata = inputs[i].inputdata;
         assert_int_equal(decode_broken(&b, &m, NULL), 0);
         assert_string_equal(m.state, inputs[i].state);
@@ -325,7 +325,7 @@ static void state_comes_from_inputdata_where_it_is_text(void **state)
 static void generations_before_0_8_have_no_state_in_inputdata(void **state)
 {
     struct broken b = FINE;
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
     _cleanup_buffer_ struct buffer bytes = {0};
 
     (void)state;
@@ -341,7 +341,7 @@ static void generations_before_0_8_have_no_state_in_inputdata(void **state)
 static void nil_course_and_task_are_null(void **state)
 {
     struct broken b = FINE;
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
 
     (void)state;
     b.course_id = "\xc0";
@@ -354,7 +354,7 @@ static void messages_of_agents_are_refused_from_backends(void **state)
 {
     static const uint8_t pong[] = "\x81\xa5@type\xa4Pong";
     static const uint8_t nope[] = "\x81\xa5@type\xa4Nope";
-    _cleanup_backend_message_ struct backend_message m;
+    _cleanup_backend_message_ struct backend_message m = BACKEND_MESSAGE_INIT;
 
     (void)state;
     assert_int_equal(backend_message_decode(WIRE_MAIN, pong, sizeof(pong) - 1, &m, NULL), -EBADMSG);
