@@ -1,10 +1,23 @@
 /* What a launcher process prepares once and every sandbox uses: roots, scratch, cgroup place,
- * filter, templates. */
+ * filter.
+ *
+ * The launcher's mount namespace after host_open() is a small tmpfs:
+ *
+ *   /proc, /sys   whole, so that containers may mount their own (the kernel wants to see one)
+ *   /roots/N      the configured roots, cloned with what is mounted below them
+ *   /scratch      this instance's directory
+ *   /new          where a child puts its root before pivot_root(2)
+ *   /stage        layers of an overlay being mounted, on kernels that take paths only
+ *   /keep         mounts that child sandboxes may take from, on kernels that clone attached ones
+ * only
+ *
+ * Nothing else of the host can be reached from it by path. */
 #pragma once
 
 #include "cgroup.h"
 #include "runtime/launcher.h"
 #include "seccomp.h"
+#include "trash.h"
 #include "userns.h"
 
 #include <systemd/sd-event.h>
@@ -19,18 +32,20 @@ struct host {
     sd_event *event;
     struct host_root roots[LAUNCHER_ROOTS_MAX];
     size_t n_roots;
-    int scratch_fd; /* this instance's own directory, locked (flock) for its life */
-    char *instance; /* its name, also that of the cgroup */
+    int scratch_fd; /* this instance's own directory, as the launcher's mount namespace has it */
+    int lock_fd;    /* the same, from before; holds the lock (flock) for the instance's life */
     int scratch_parent_fd;
+    char *instance; /* its name, also that of the cgroup */
+    uint64_t made;  /* sandboxes so far: names of their directories and cgroups */
     struct cgroup_host *cgroups;
+    bool unified; /* cgroup v2 alone: containers see it, read-only */
     struct id_pool *ids;
     struct seccomp_program filter;
-    int proc_fd;         /* /proc of the host, for uid maps */
-    int dev_template_fd; /* detached tree cloned for every /dev */
-    bool overlay_by_fd;  /* overlayfs takes lowerdir+ as an fd (Linux 6.13) and detached mounts
-                            (6.15) */
-    bool overlay_append; /* overlayfs takes lowerdir+ at all (6.5) */
-    bool idmapped_tmpfs; /* 6.3 */
+    struct trash *trash; /* removes directories off the path of other sandboxes */
+    int proc_fd;         /* /proc of the launcher's pid namespace, for uid maps */
+    int oom_score_adj;   /* the launcher's own */
+    bool overlay_by_fd;  /* overlayfs takes layers as fds of detached mounts (Linux 6.15) */
+    bool clone_detached; /* open_tree(2) clones from detached mounts (Linux 6.15) */
 };
 
 /** Prepares everything: locks and sweeps the scratch (sweep.h), opens cgroups, moves the process

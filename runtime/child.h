@@ -1,0 +1,37 @@
+/* What runs between clone3(2) and execve(2). */
+#pragma once
+
+#include "host.h"
+
+/** One mount to be moved into place. */
+struct child_mount {
+    int fd; /* detached */
+    const char *target;
+};
+
+/** Everything the child needs, prepared by the launcher. The child inherits a copy. */
+struct child_plan {
+    const struct host *host;
+    const struct sandbox_spec *spec;
+    int root_fd; /* detached root overlay */
+    int dev_fd;  /* detached /dev, see devices.h */
+    int shm_fd;  /* detached /dev/shm */
+    int sys_fd;  /* detached /sys where the network is the parent's, else negative: own */
+    struct child_mount mounts[SANDBOX_MOUNTS_MAX]; /* in the spec's order */
+    int stdio[3];                                  /* negative: /dev/null */
+    int join_fds[CGROUP_JOIN_MAX];
+    size_t n_join;
+    int go_fd;           /* one byte is read from it when the id maps are written */
+    int status_fd;       /* a struct child_failure, or nothing but the end when the program runs */
+    int launcher_fds[2]; /* the launcher's ends of the two, closed first by the child */
+};
+
+/** Why the program does not run; one write(2) of less than PIPE_BUF. */
+struct child_failure {
+    int code; /* negative errno */
+    char step[SANDBOX_STEP_MAX];
+    char text[512];
+};
+
+/** Never returns: the program is executed, or the failure is written and the process exits. */
+_Noreturn void child_run(const struct child_plan *plan);

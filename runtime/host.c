@@ -1,0 +1,144 @@
+#include "host.h"
+
+#include "base/fdio.h"
+#include "base/text.h"
+#include "hostns.h"
+#include "sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FIRST_ID_DEFAULT 0x80000
+#define RANGES_DEFAULT   4096
+
+/* Makes PATH and what is above it. The directories belong to the administrator: plain path walk. */
+static int make_path(const char *path, struct error *e)
+{
+    _cleanup_free_ char *copy = strdup(path);
+
+    if (!copy)
+        return error_sys(e, -ENOMEM, "%s", path);
+    for (char *slash = copy; slash;) {
+        slash = strchr(slash + 1, '/');
+        if (slash)
+            *slash = 0;
+        if (mkdir(copy, 0711) < 0 && errno != EEXIST)
+            return error_sys(e, -errno, "make %s", copy);
+        if (slash)
+            *slash = '/';
+    }
+    return 0;
+}
+
+static int open_scratch(struct host *h, const char *path, struct error *e)
+{
+    int r = make_path(path, e);
+
+    if (r < 0)
+        return r;
+    h->scratch_parent_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (h->scratch_parent_fd < 0)
+        return error_sys(e, -errno, "open %s", path);
+    r = sweep_instances(h->scratch_parent_fd, e);
+    if (r < 0)
+        return error_prefix(e, r, "sweep %s", path);
+    r = sweep_new_instance(h->scratch_parent_fd, &h->instance, e);
+    if (r < 0)
+        return error_prefix(e, r, "%s", path);
+    h->lock_fd = r;
+    return 0;
+}
+
+static int open_cgroups(struct host *h, struct error *e)
+{
+    _cleanup_strv_ char **paths = NULL;
+    int r = cgroup_host_open(h->instance, &h->cgroups, e);
+
+    if (r < 0)
+        return r;
+    h->unified = strcmp(cgroup_host_driver(h->cgroups), "unified") == 0;
+    r = cgroup_host_paths(h->cgroups, &paths);
+    if (r < 0)
+        return error_sys(e, r, "cgroup paths");
+    return sweep_note_cgroups(h->lock_fd, paths, e);
+}
+
+static int own_oom_score_adj(void)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+
+    if (fd_read_file(AT_FDCWD, "/proc/self/oom_score_adj", &b, 32) < 0 || !buffer_string(&b))
+        return 0;
+    return (int)strtol((const char *)b.data, NULL, 10);
+}
+
+static int prepare(struct host *h, const struct launcher_config *config, struct error *e)
+{
+    const char *run_dir = config->run_dir ? config->run_dir : "/run/dockless";
+    int r;
+
+    if (geteuid() != 0)
+        return error_set(e, -EPERM, "sandboxes need root");
+    if (config->n_roots > LAUNCHER_ROOTS_MAX)
+        return error_set(e, -E2BIG, "more than %d roots", LAUNCHER_ROOTS_MAX);
+    r = open_scratch(h, config->scratch, e);
+    if (r == 0)
+        r = open_cgroups(h, e);
+    if (r == 0)
+        r = id_pool_open(run_dir, config->first_id ? config->first_id : FIRST_ID_DEFAULT,
+                         config->ranges ? config->ranges : RANGES_DEFAULT, &h->ids, e);
+    if (r == 0)
+        r = seccomp_compile_default(&h->filter, e);
+    h->oom_score_adj = own_oom_score_adj();
+    if (r == 0)
+        r = hostns_enter(h, config, e);
+    if (r == 0)
+        r = hostns_probe(h, e);
+    if (r == 0)
+        r = trash_open(h->scratch_fd, &h->trash, e);
+    return r;
+}
+
+int host_open(const struct launcher_config *config, sd_event *event, struct host **ret,
+              struct error *e)
+{
+    struct host *h = calloc(1, sizeof(*h));
+    int r;
+
+    if (!h)
+        return error_sys(e, -ENOMEM, "host");
+    h->event = sd_event_ref(event);
+    h->scratch_fd = h->lock_fd = h->scratch_parent_fd = h->proc_fd = -EBADF;
+    r = prepare(h, config, e);
+    if (r < 0) {
+        host_close(h);
+        return r;
+    }
+    *ret = h;
+    return 0;
+}
+
+void host_close(struct host *h)
+{
+    if (h->trash)
+        trash_close(h->trash);
+    if (h->cgroups)
+        cgroup_host_close(h->cgroups);
+    if (h->ids)
+        id_pool_close(h->ids);
+    seccomp_program_clear(&h->filter);
+    for (size_t i = 0; i < h->n_roots; i++) {
+        free(h->roots[i].name);
+        safe_close(h->roots[i].fd);
+    }
+    safe_close(h->proc_fd);
+    safe_close(h->scratch_fd);
+    if (h->lock_fd >= 0)
+        sweep_remove_instance(h->scratch_parent_fd, h->lock_fd, h->instance);
+    safe_close(h->lock_fd);
+    safe_close(h->scratch_parent_fd);
+    sd_event_unref(h->event);
+    free(h->instance);
+    free(h);
+}

@@ -1,0 +1,338 @@
+#include "mounts.h"
+
+#include "base/fdio.h"
+#include "copytree.h"
+#include "mountfd.h"
+#include "rootfs.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* Mode of directories made for the sandbox where the spec gives none. */
+#define DIR_MODE_DEFAULT 0755
+
+static const struct host_root *find_root(const struct mount_source *s,
+                                         const struct sandbox_mount *m, struct error *e)
+{
+    if (m->root >= s->host->n_roots) {
+        error_set(e, -EINVAL, "there is no root %u", m->root);
+        return NULL;
+    }
+    return &s->host->roots[m->root];
+}
+
+static const char *below(const struct sandbox_mount *m)
+{
+    return m->source && m->source[0] ? m->source : ".";
+}
+
+/* An empty directory of the scratch, owned by container root. */
+static int make_scratch_dir(const struct mount_source *s, const struct sandbox_mount *m,
+                            size_t index, struct error *e)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "d%zu", index);
+    return make_owned_dir(s->scratch_fd, name, m->mode ? m->mode : DIR_MODE_DEFAULT, s->base,
+                          s->base, e);
+}
+
+/* Makes PATH below MOUNT_FD, component by component; what exists stays as it is. New directories
+ * belong to container root. Nothing leaves the mount: links are resolved with it as the root, and
+ * other mounts are not entered. */
+static int make_dirs(int mount_fd, const char *path, mode_t mode, uint32_t owner, struct error *e)
+{
+    const uint64_t resolve = RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV;
+    _cleanup_free_ char *copy = strdup(path);
+    _cleanup_close_ int at = fcntl(mount_fd, F_DUPFD_CLOEXEC, 3);
+
+    if (!copy || at < 0)
+        return error_sys(e, copy ? -errno : -ENOMEM, "%s", path);
+    for (char *end = copy; end; end = end ? end + 1 : NULL) {
+        char *name;
+        int fd;
+        end = strchr(end, '/');
+        if (end)
+            *end = 0;
+        fd = fd_openat2(mount_fd, copy, O_PATH | O_DIRECTORY, 0, resolve);
+        if (fd == -ENOENT) {
+            name = strrchr(copy, '/');
+            fd = make_owned_dir(at, name ? name + 1 : copy, mode, owner, owner, e);
+            if (fd < 0)
+                return fd;
+        } else if (fd < 0) {
+            return error_sys(e, fd, "open \"%s\"", copy);
+        }
+        safe_close(at);
+        at = fd;
+        if (end)
+            *end = '/';
+    }
+    return 0;
+}
+
+static int make_all_dirs(const struct mount_source *s, const struct sandbox_mount *m, int mount_fd,
+                         struct error *e)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < m->n_dirs; i++)
+        r = make_dirs(mount_fd, m->dirs[i].path,
+                      m->dirs[i].mode ? m->dirs[i].mode : DIR_MODE_DEFAULT, s->base, e);
+    return r;
+}
+
+static unsigned attributes(const struct sandbox_mount *m)
+{
+    return MOUNT_ATTR_NODEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0U);
+}
+
+static int prepare_scratch(const struct mount_source *s, const struct sandbox_mount *m,
+                           size_t index, struct error *e)
+{
+    _cleanup_close_ int dir = make_scratch_dir(s, m, index, e);
+    _cleanup_close_ int mount_fd = -EBADF;
+    int r;
+
+    if (dir < 0)
+        return dir;
+    r = make_all_dirs(s, m, dir, e);
+    if (r < 0)
+        return r;
+    mount_fd = mount_clone(dir, false);
+    if (mount_fd < 0)
+        return error_sys(e, mount_fd, "clone the scratch directory");
+    r = mount_change(mount_fd, attributes(m), -EBADF, false);
+    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
+}
+
+/* The tree FD copied into the scratch with ids shifted: for trees that cannot be idmapped. */
+static int prepare_copy(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                        int fd, struct error *e)
+{
+    _cleanup_close_ int dir = make_scratch_dir(s, m, index, e);
+    _cleanup_close_ int mount_fd = -EBADF;
+    int r;
+
+    if (dir < 0)
+        return dir;
+    r = copytree(fd, dir, s->base, e);
+    if (r < 0)
+        return r;
+    if (m->mode && fchmod(dir, m->mode) < 0)
+        return error_sys(e, -errno, "set the mode");
+    r = make_all_dirs(s, m, dir, e);
+    if (r < 0)
+        return r;
+    mount_fd = mount_clone(dir, false);
+    if (mount_fd < 0)
+        return error_sys(e, mount_fd, "clone the copy");
+    r = mount_change(mount_fd, attributes(m), -EBADF, false);
+    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
+}
+
+/* Opens a source below a root. 1 with *RET_FD set, 0 when it is missing and may be. */
+static int open_source(const struct mount_source *s, const struct sandbox_mount *m, int *ret_fd,
+                       struct error *e)
+{
+    const struct host_root *root = find_root(s, m, e);
+    int fd;
+
+    if (!root)
+        return -EINVAL;
+    fd = fd_openat2(root->fd, below(m), O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    if (fd == -ENOENT && m->optional)
+        return 0;
+    if (fd < 0)
+        return error_sys(e, fd, "root \"%s\": \"%s\"", root->name, below(m));
+    *ret_fd = fd;
+    return 1;
+}
+
+/* Whether R of mount_change() says that this file system has no id mapping (EINVAL: the type lacks
+ * it; EPERM: it is a mapped mount already). */
+static bool cannot_be_mapped(int r)
+{
+    return r == -EINVAL || r == -EPERM;
+}
+
+static int prepare_bind(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                        struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF, mount_fd = -EBADF;
+    int r = open_source(s, m, &fd, e);
+
+    if (r <= 0)
+        return r < 0 ? r : prepare_scratch(s, m, index, e);
+    if (s->host->roots[m->root].read_only && !m->read_only)
+        return error_set(e, -EROFS, "root \"%s\" is read-only", s->host->roots[m->root].name);
+    mount_fd = mount_clone(fd, true);
+    if (mount_fd < 0)
+        return error_sys(e, mount_fd, "clone \"%s\"", below(m));
+    r = mount_change(mount_fd, attributes(m), s->userns_fd, true);
+    if (cannot_be_mapped(r) && m->read_only)
+        return prepare_copy(s, m, index, fd, e);
+    if (r < 0)
+        return error_sys(e, r, "idmap \"%s\"", below(m));
+    return TAKE_FD(mount_fd);
+}
+
+/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST. */
+static int mount_over(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                      int lower, const struct stat *st, struct error *e)
+{
+    _cleanup_close_ int upper = -EBADF, work = -EBADF, mount_fd = -EBADF;
+    mode_t mode = m->mode ? m->mode : st->st_mode & 07777;
+    char name[16];
+    int r;
+
+    snprintf(name, sizeof(name), "u%zu", index);
+    upper =
+        make_owned_dir(s->scratch_fd, name, mode, s->base + st->st_uid, s->base + st->st_gid, e);
+    if (upper < 0)
+        return upper;
+    snprintf(name, sizeof(name), "w%zu", index);
+    work = make_owned_dir(s->scratch_fd, name, 0700, 0, 0, e);
+    if (work < 0)
+        return work;
+    r = overlay_mount(s->host,
+                      &(struct overlay){.lowers = &lower,
+                                        .n_lowers = 1,
+                                        .upper_fd = upper,
+                                        .work_fd = work,
+                                        .attrs = MOUNT_ATTR_NODEV},
+                      e);
+    if (r < 0)
+        return r;
+    mount_fd = r;
+    r = make_all_dirs(s, m, mount_fd, e);
+    if (r == 0 && m->read_only)
+        r = mount_change(mount_fd, MOUNT_ATTR_RDONLY, -EBADF, false);
+    return r < 0 ? error_prefix(e, r, "overlay") : TAKE_FD(mount_fd);
+}
+
+static int prepare_overlay(const struct mount_source *s, const struct sandbox_mount *m,
+                           size_t index, struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF, lower = -EBADF;
+    struct stat st;
+    int r = open_source(s, m, &fd, e);
+
+    if (r <= 0)
+        return r < 0 ? r : prepare_scratch(s, m, index, e);
+    if (fstat(fd, &st) < 0)
+        return error_sys(e, -errno, "\"%s\"", below(m));
+    r = copytree_has_foreign_owner(fd, e);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return prepare_copy(s, m, index, fd, e);
+    lower = mount_clone(fd, false);
+    if (lower < 0)
+        return error_sys(e, lower, "clone \"%s\"", below(m));
+    r = mount_change(lower, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, s->userns_fd, false);
+    if (cannot_be_mapped(r))
+        return prepare_copy(s, m, index, fd, e);
+    if (r < 0)
+        return error_sys(e, r, "idmap \"%s\"", below(m));
+    return mount_over(s, m, index, lower, &st, e);
+}
+
+static int prepare_tmpfs(const struct mount_source *s, const struct sandbox_mount *m,
+                         struct error *e)
+{
+    struct mount_tmpfs t = {
+        .size = m->size ? m->size : s->memory / 2,
+        .owner = s->base,
+        .mode = m->mode ? m->mode : DIR_MODE_DEFAULT,
+    };
+
+    return mount_new_tmpfs(&t, attributes(m) | MOUNT_ATTR_NOSUID, e);
+}
+
+/* A subtree (or one file, such as a socket) of a mount of the parent, as it is at this moment. The
+ * parent's processes may change the tree while we look: everything is done on what the one lookup
+ * found, and that lies inside the parent's mount. */
+static int prepare_parent(const struct mount_source *s, const struct sandbox_mount *m,
+                          struct error *e)
+{
+    const uint64_t resolve = RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV;
+    _cleanup_close_ int fd = -EBADF, mount_fd = -EBADF;
+    int r;
+
+    if (m->root >= s->n_parent)
+        return error_set(e, -EINVAL, "the parent has no mount %u", m->root);
+    fd = fd_openat2(s->parent[m->root], below(m), O_PATH, 0, resolve);
+    if (fd == -ENOENT && m->optional) {
+        r = make_dirs(s->parent[m->root], below(m), m->mode ? m->mode : DIR_MODE_DEFAULT, s->base,
+                      e);
+        if (r < 0)
+            return r;
+        fd = fd_openat2(s->parent[m->root], below(m), O_PATH, 0, resolve);
+    }
+    if (fd < 0)
+        return error_sys(e, fd, "parent's \"%s\"", below(m));
+    mount_fd = mount_clone(fd, false);
+    if (mount_fd < 0)
+        return error_sys(e, mount_fd, "clone parent's \"%s\"", below(m));
+    r = mount_change(mount_fd, attributes(m), -EBADF, false);
+    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
+}
+
+int mount_prepare(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                  struct error *e)
+{
+    switch (m->kind) {
+    case SANDBOX_MOUNT_BIND:
+        return prepare_bind(s, m, index, e);
+    case SANDBOX_MOUNT_OVERLAY:
+        return prepare_overlay(s, m, index, e);
+    case SANDBOX_MOUNT_SCRATCH:
+        return prepare_scratch(s, m, index, e);
+    case SANDBOX_MOUNT_TMPFS:
+        return prepare_tmpfs(s, m, e);
+    case SANDBOX_MOUNT_PARENT:
+        return prepare_parent(s, m, e);
+    default:
+        return error_set(e, -EINVAL, "unknown kind of mount");
+    }
+}
+
+int mount_keep(const struct host *h, int mount_fd, const char *name, struct error *e)
+{
+    _cleanup_close_ int keep_dir = -EBADF, target = -EBADF, fd = -EBADF;
+    struct stat st;
+    int r;
+
+    fd = fcntl(mount_fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return error_sys(e, -errno, "keep a mount");
+    if (h->clone_detached)
+        return TAKE_FD(fd);
+    keep_dir = open("/keep", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (keep_dir < 0 || fstat(mount_fd, &st) < 0)
+        return error_sys(e, -errno, "open /keep");
+    if (S_ISDIR(st.st_mode) ? mkdirat(keep_dir, name, 0700) < 0
+                            : mknodat(keep_dir, name, S_IFREG | 0600, 0) < 0)
+        return error_sys(e, -errno, "make /keep/%s", name);
+    target = openat(keep_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    r = target < 0 ? -errno : mount_attach(mount_fd, target);
+    if (r < 0) {
+        unlinkat(keep_dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+        return error_sys(e, r, "attach /keep/%s", name);
+    }
+    return TAKE_FD(fd);
+}
+
+void mount_unkeep(const struct host *h, int kept_fd, const char *name)
+{
+    _cleanup_close_ int keep_dir = -EBADF;
+    _cleanup_free_ char *path = NULL;
+
+    safe_close(kept_fd);
+    if (h->clone_detached || asprintf(&path, "/keep/%s", name) < 0)
+        return;
+    umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+    if (rmdir(path) < 0)
+        unlink(path);
+}
