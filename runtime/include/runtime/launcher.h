@@ -8,7 +8,8 @@
 
 #include "runtime/sandbox.h"
 
-#define LAUNCHER_ROOTS_MAX 16
+#define LAUNCHER_ROOTS_MAX     16
+#define LAUNCHER_SANDBOXES_MAX 4096 /* what one host can run at once, with room to spare */
 
 /** A directory of the host that sandboxes may be given parts of. */
 struct launcher_root {

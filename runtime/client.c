@@ -1,0 +1,295 @@
+/* The client's side of the boundary. It needs no privilege once launcher_start() has returned. */
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "launcher_process.h"
+#include "request.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* The launcher never waits for its client, so a request that it has not taken for so long never
+ * will be. */
+#define SEND_MAX_MSEC 30000
+/* How long launcher_stop() waits for the launcher to clean up (which gives up before, see
+ * launcher.c), and after that for the end of a killed one. */
+#define STOP_MAX_MSEC 60000
+#define KILL_MAX_MSEC 5000
+
+#define GONE "the launcher is gone"
+
+struct launcher {
+    int fd;
+    pid_t pid;
+    int pidfd;
+};
+
+/* Another thread would not be in the launcher, but the locks it held would. */
+static int check_single_threaded(struct error *e)
+{
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    int n = 0;
+
+    if (!dir)
+        return error_sys(e, -errno, "open /proc/self/task");
+    while ((entry = readdir(dir)))
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+    if (n != 1)
+        return error_set(e, -EBUSY, "the launcher must be started before any other thread");
+    return 0;
+}
+
+static int check_config(const struct launcher_config *config, struct error *e)
+{
+    if (geteuid() != 0)
+        return error_set(e, -EPERM, "sandboxes need root: run this as root");
+    if (config->n_roots > LAUNCHER_ROOTS_MAX)
+        return error_set(e, -E2BIG, "more than %d roots", LAUNCHER_ROOTS_MAX);
+    if (!config->scratch)
+        return error_set(e, -EINVAL, "there is no scratch directory");
+    if (config->max_sandboxes > LAUNCHER_SANDBOXES_MAX)
+        return error_set(e, -E2BIG, "more than %d sandboxes at once", LAUNCHER_SANDBOXES_MAX);
+    return check_single_threaded(e);
+}
+
+/* Waits until the process has ended and reaps it; 1 when it did, 0 when the time is up. */
+static int reap(struct launcher *l, int max_msec, int *ret_status)
+{
+    struct pollfd p = {l->pidfd, POLLIN, 0};
+    uint64_t end = clock_monotonic_usec() + (uint64_t)max_msec * USEC_PER_MSEC;
+
+    for (;;) {
+        uint64_t now = clock_monotonic_usec();
+        int left = now < end ? (int)((end - now) / USEC_PER_MSEC) + 1 : 0;
+        int r = poll(&p, 1, left);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return 0;
+        while (waitpid(l->pid, ret_status, 0) < 0)
+            if (errno != EINTR)
+                break;
+        l->pid = -1;
+        return 1;
+    }
+}
+
+void launcher_stop(struct launcher *l)
+{
+    int status;
+
+    l->fd = safe_close(l->fd);
+    if (l->pid > 0 && !reap(l, STOP_MAX_MSEC, &status)) {
+        /* Fails where the caller has dropped its privileges; then the launcher stays. */
+        (void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+        reap(l, KILL_MAX_MSEC, &status);
+    }
+    safe_close(l->pidfd);
+    free(l);
+}
+
+static int wait_for(int fd, short events, int max_msec)
+{
+    struct pollfd p = {fd, events, 0};
+    int r;
+
+    do
+        r = poll(&p, 1, max_msec);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+/* The launcher's first event says whether it could prepare the host. */
+static int wait_ready(struct launcher *l, struct error *e)
+{
+    uint8_t data[EVENT_MAX];
+    struct event event;
+    int status = 0, r;
+    ssize_t n;
+
+    r = wait_for(l->fd, POLLIN, -1);
+    if (r < 0)
+        return error_sys(e, r, "wait for the launcher");
+    n = fd_receive(l->fd, data, sizeof(data), NULL, 0, NULL);
+    if (n > 0) {
+        r = event_decode(data, (size_t)n, &event, e);
+        if (r < 0)
+            return r;
+        if (event.type == EVENT_READY)
+            return 0;
+        if (event.type == EVENT_FAILED && event.result < 0)
+            return error_set(e, event.result, "%s", event.report.error);
+        return error_set(e, -EBADMSG, "the launcher did not say that it is ready");
+    }
+    l->fd = safe_close(l->fd);
+    if (reap(l, STOP_MAX_MSEC, &status) && WIFSIGNALED(status))
+        return error_set(e, -EPIPE, "the launcher died at its start of signal %d",
+                         WTERMSIG(status));
+    return error_set(e, -EPIPE, "the launcher ended at its start with status %d",
+                     WEXITSTATUS(status));
+}
+
+int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e)
+{
+    _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+    _cleanup_(launcher_stop_p) struct launcher *l = NULL;
+    int pair[2], r;
+
+    r = check_config(config, e);
+    if (r < 0)
+        return r;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return error_sys(e, -errno, "socketpair");
+    ours = pair[0], theirs = pair[1];
+    l = calloc(1, sizeof(*l));
+    if (!l)
+        return error_sys(e, -ENOMEM, "launcher");
+    *l = (struct launcher){-EBADF, -1, -EBADF};
+    l->pid = fork();
+    if (l->pid < 0)
+        return error_sys(e, -errno, "fork the launcher");
+    if (l->pid == 0)
+        /* Nothing of the caller's may run here any more: no atexit function, no flush. */
+        _exit(launcher_process(theirs, config));
+    l->fd = TAKE_FD(ours);
+    theirs = safe_close(theirs);
+    l->pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
+    if (l->pidfd < 0)
+        return error_sys(e, -errno, "pidfd_open");
+    r = wait_ready(l, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(l);
+    return 0;
+}
+
+int launcher_fd(const struct launcher *l)
+{
+    return l->fd;
+}
+
+pid_t launcher_pid(const struct launcher *l)
+{
+    return l->pid;
+}
+
+static int send_packet(struct launcher *l, const struct buffer *b, const int *fds, size_t n_fds,
+                       struct error *e)
+{
+    for (;;) {
+        ssize_t n = fd_send(l->fd, b->data, b->size, fds, n_fds);
+        int r;
+        if (n >= 0)
+            return 0;
+        if (n == -EPIPE || n == -ECONNRESET)
+            return error_set(e, -EPIPE, GONE);
+        if (n != -EAGAIN)
+            return error_sys(e, (int)n, "send to the launcher");
+        r = wait_for(l->fd, POLLOUT, SEND_MAX_MSEC);
+        if (r < 0)
+            return error_sys(e, r, "send to the launcher");
+        if (r == 0)
+            return error_set(e, -ETIMEDOUT, "the launcher takes no requests");
+    }
+}
+
+static int send_request(struct launcher *l, const struct request *request, const int *stdio,
+                        struct error *e)
+{
+    _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX}, large = {0};
+    _cleanup_close_ int memory = -EBADF;
+    int fds[4], r;
+    size_t n = 0;
+
+    r = request_encode(request, &b);
+    if (r < 0)
+        return error_sys(e, r, "request");
+    if (b.size > REQUEST_PACKET_MAX) {
+        memory = request_seal(b.data, b.size);
+        if (memory < 0)
+            return error_sys(e, memory, "request of %zu bytes", b.size);
+        r = request_encode_large(&large);
+        if (r < 0)
+            return error_sys(e, r, "request");
+        fds[n++] = memory;
+    }
+    for (int i = 0; stdio && i < 3; i++)
+        if (stdio[i] >= 0)
+            fds[n++] = stdio[i];
+    return send_packet(l, memory >= 0 ? &large : &b, fds, n, e);
+}
+
+int launcher_submit(struct launcher *l, uint64_t id, const struct sandbox_spec *spec,
+                    const int stdio[3], struct error *e)
+{
+    /* The spec is only borrowed for the encoder: this request is never cleared. */
+    struct request request = {.type = REQUEST_SUBMIT, .id = id, .spec = *spec};
+    int r;
+
+    if (id == 0)
+        return error_set(e, -EINVAL, "id is 0");
+    r = sandbox_spec_validate(spec, e);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < 3; i++)
+        if (stdio[i] >= 0)
+            request.stdio |= 1U << i;
+    return send_request(l, &request, stdio, e);
+}
+
+int launcher_kill(struct launcher *l, uint64_t id)
+{
+    const struct request request = {.type = REQUEST_KILL, .id = id};
+
+    return id == 0 ? 0 : send_request(l, &request, NULL, NULL);
+}
+
+int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *path,
+                   struct error *e)
+{
+    const char *fault = path[0] ? sandbox_relative_fault(path) : NULL;
+    struct request request = {.type = REQUEST_PROBE, .id = id, .root = root};
+    int r;
+
+    if (id == 0)
+        return error_set(e, -EINVAL, "id is 0");
+    if (fault)
+        return error_set(e, -EINVAL, "path %s", fault);
+    request.path = strdup(path);
+    if (!request.path)
+        return error_sys(e, -ENOMEM, "probe");
+    r = send_request(l, &request, NULL, e);
+    request_clear(&request);
+    return r;
+}
+
+int launcher_dispatch(struct launcher *l, struct launcher_event *ret_event, struct error *e)
+{
+    static const enum launcher_event_type types[] = {
+        [EVENT_STARTED] = LAUNCHER_STARTED,
+        [EVENT_EXITED] = LAUNCHER_EXITED,
+        [EVENT_PROBED] = LAUNCHER_PROBED,
+    };
+    uint8_t data[EVENT_MAX];
+    struct event event;
+    ssize_t n = fd_receive(l->fd, data, sizeof(data), NULL, 0, NULL);
+
+    if (n == -EAGAIN)
+        return 0;
+    if (n <= 0)
+        return error_set(e, -EPIPE, GONE);
+    if (event_decode(data, (size_t)n, &event, e) < 0)
+        return error_prefix(e, -EPIPE, "event of the launcher");
+    if (event.type == EVENT_FAILED)
+        return error_set(e, -EPIPE, GONE ": %s", event.report.error);
+    if (event.type == EVENT_READY)
+        return error_set(e, -EPIPE, "the launcher says twice that it is ready");
+    *ret_event = (struct launcher_event){types[event.type], event.id, event.result, event.report};
+    return 1;
+}

@@ -1,0 +1,556 @@
+/* The loop of the privileged process.
+ *
+ * Theory of operation. One thread, one sd-event loop. The client is not trusted: it parses foreign
+ * bytes and may be somebody else by now. What it can do is exactly the three requests of request.h,
+ * each with its safety argument below. Two kinds of bad requests are told apart. One that is well
+ * formed but not possible (an unknown root, a parent that has just ended) may come from an honest
+ * client and is answered. One that does not decode cannot: both ends are one program. It means that
+ * the client is broken or taken over, and the launcher ends.
+ *
+ * The life of every sandbox is bound to the client's end of the socket: when it closes, whatever
+ * the reason, everything is killed and this process takes the host down again and ends. Signals do
+ * not do that: the Ctrl-C of a terminal reaches the whole process group, and a launcher that died
+ * of it would leave its cgroups and mounts to the next start.
+ *
+ * The launcher never waits for its client. Events that the socket does not take are queued; while
+ * too many are, no request is read, so that a client which never reads cannot fill our memory. */
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "launcher_process.h"
+#include "life.h"
+#include "request.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define SANDBOXES_DEFAULT 256
+/* Events queued before no more requests are read. A sandbox adds at most two beyond that. */
+#define OUTGOING_MAX 256
+/* Killed sandboxes are gone within milliseconds, unless a process hangs in the kernel (a dead
+ * network file system). After so long the launcher leaves what remains to the sweep of the next
+ * start. */
+#define ENDING_MAX_USEC (30 * USEC_PER_SEC)
+
+/* A request's fds: the memory of a large one and three for stdio. */
+#define REQUEST_FDS_MAX 4
+
+struct outgoing {
+    struct outgoing *next;
+    size_t size;
+    uint8_t data[];
+};
+
+struct process {
+    int socket;
+    sd_event *event;
+    sd_event_source *io;
+    sd_event_source *deadline;
+    struct host *host;
+    struct sandbox **sandboxes; /* those not over yet; NULL where a place is free */
+    size_t max_sandboxes;
+    size_t n_sandboxes;
+    struct outgoing *first, **end;
+    size_t n_outgoing;
+    bool ending;
+    int status;
+    uint8_t packet[REQUEST_PACKET_MAX];
+};
+
+static void start_ending(struct process *p, int status);
+
+/* --- events up ------------------------------------------------------------------------------ */
+
+/* Sends what the socket takes. */
+static void flush(struct process *p)
+{
+    while (p->first) {
+        struct outgoing *o = p->first;
+        ssize_t n = fd_send(p->socket, o->data, o->size, NULL, 0);
+        if (n == -EAGAIN)
+            return;
+        if (n < 0) {
+            start_ending(p, 0); /* the client is gone */
+            return;
+        }
+        p->first = o->next;
+        if (!p->first)
+            p->end = &p->first;
+        p->n_outgoing--;
+        free(o);
+    }
+}
+
+static void update_watch(struct process *p)
+{
+    uint32_t events = 0;
+
+    if (!p->io)
+        return;
+    if (p->n_outgoing > 0)
+        events |= EPOLLOUT;
+    if (p->n_outgoing < OUTGOING_MAX)
+        events |= EPOLLIN;
+    if (sd_event_source_set_io_events(p->io, events) < 0)
+        start_ending(p, 1);
+}
+
+static int enqueue(struct process *p, const struct event *event)
+{
+    _cleanup_buffer_ struct buffer b = {.max = EVENT_MAX};
+    struct outgoing *o;
+    int r = event_encode(event, &b);
+
+    if (r < 0)
+        return r;
+    o = malloc(sizeof(*o) + b.size);
+    if (!o)
+        return -ENOMEM;
+    o->next = NULL;
+    o->size = b.size;
+    memcpy(o->data, b.data, b.size);
+    *p->end = o;
+    p->end = &o->next;
+    p->n_outgoing++;
+    return 0;
+}
+
+/* An event that cannot be told is a sandbox the client would wait for for ever: then rather none at
+ * all. */
+static void tell(struct process *p, const struct event *event)
+{
+    if (p->ending)
+        return;
+    if (enqueue(p, event) < 0) {
+        start_ending(p, 1);
+        return;
+    }
+    flush(p);
+    update_watch(p);
+}
+
+static void tell_failure(struct process *p, const struct error *e)
+{
+    struct event event = {.type = EVENT_FAILED, .result = e->code};
+
+    memcpy(event.report.error, e->text, sizeof(event.report.error));
+    tell(p, &event);
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct process *p = userdata;
+
+    (void)source, (void)usec;
+    return sd_event_exit(p->event, 1);
+}
+
+static void leave_if_empty(struct process *p)
+{
+    if (p->ending && p->n_sandboxes == 0)
+        sd_event_exit(p->event, p->status);
+}
+
+static void start_ending(struct process *p, int status)
+{
+    if (p->ending)
+        return;
+    p->ending = true;
+    p->status = status;
+    p->io = sd_event_source_disable_unref(p->io);
+    for (size_t i = 0; i < p->max_sandboxes; i++)
+        if (p->sandboxes[i])
+            sandbox_kill(p->sandboxes[i]);
+    if (sd_event_add_time_relative(p->event, &p->deadline, CLOCK_MONOTONIC, ENDING_MAX_USEC, 0,
+                                   on_deadline, p) < 0)
+        sd_event_exit(p->event, 1);
+    leave_if_empty(p);
+}
+
+/* The client broke the protocol: see the theory of operation. */
+static void give_up(struct process *p, const struct error *e)
+{
+    tell_failure(p, e);
+    start_ending(p, 1);
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static struct sandbox *find(struct process *p, uint64_t id)
+{
+    for (size_t i = 0; i < p->max_sandboxes; i++)
+        if (p->sandboxes[i] && sandbox_id(p->sandboxes[i]) == id)
+            return p->sandboxes[i];
+    return NULL;
+}
+
+static void on_over(struct sandbox *s, const struct sandbox_report *report, void *userdata)
+{
+    struct process *p = userdata;
+    struct event event = {.type = EVENT_EXITED, .id = sandbox_id(s), .report = *report};
+
+    for (size_t i = 0; i < p->max_sandboxes; i++) {
+        if (p->sandboxes[i] == s) {
+            p->sandboxes[i] = NULL;
+            p->n_sandboxes--;
+        }
+    }
+    tell(p, &event); /* first the answer, then the cleaning */
+    sandbox_free(s);
+    leave_if_empty(p);
+}
+
+static void refuse(struct process *p, uint64_t id, const struct error *e)
+{
+    struct event event = {.type = EVENT_EXITED, .id = id};
+
+    event.report.verdict = SANDBOX_START_FAILED;
+    event.report.error_code = e->code;
+    event.report.memory_peak = SANDBOX_ABSENT;
+    memcpy(event.report.error, e->text, sizeof(event.report.error));
+    snprintf(event.report.failed_step, sizeof(event.report.failed_step), "request");
+    tell(p, &event);
+}
+
+static int check_root(const struct process *p, const char *field, uint32_t root, struct error *e)
+{
+    if (root >= p->host->n_roots)
+        return error_set(e, -EINVAL, "%s: there is no root %u", field, root);
+    return 0;
+}
+
+/* What sandbox_spec_validate() cannot know: the roots and what may be done with them. */
+static int check_roots(const struct process *p, const struct sandbox_spec *spec, struct error *e)
+{
+    if (check_root(p, "layers_root", spec->layers_root, e) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        const struct sandbox_mount *m = &spec->mounts[i];
+        if (m->kind != SANDBOX_MOUNT_BIND && m->kind != SANDBOX_MOUNT_OVERLAY)
+            continue;
+        if (check_root(p, m->target, m->root, e) < 0)
+            return -EINVAL;
+        if (m->kind == SANDBOX_MOUNT_BIND && !m->read_only && p->host->roots[m->root].read_only)
+            return error_set(e, -EACCES, "%s: root \"%s\" is never mounted writable", m->target,
+                             p->host->roots[m->root].name);
+    }
+    return 0;
+}
+
+/* A directory or an O_PATH fd would be a door out of the container's root, a block device one
+ * around its quota. */
+static int check_stdio(const int stdio[3], struct error *e)
+{
+    for (int i = 0; i < 3; i++) {
+        int flags = stdio[i] >= 0 ? fcntl(stdio[i], F_GETFL) : 0;
+        struct stat st = {0};
+        if (stdio[i] < 0)
+            continue;
+        if (flags < 0 || (flags & O_PATH) || fstat(stdio[i], &st) < 0 || S_ISDIR(st.st_mode) ||
+            S_ISBLK(st.st_mode))
+            return error_set(e, -EINVAL, "stdio %d is no pipe, socket, file or terminal", i);
+    }
+    return 0;
+}
+
+static int admit(struct process *p, const struct request *r, const int stdio[3],
+                 struct sandbox **ret_parent, struct error *e)
+{
+    int code = sandbox_spec_validate(&r->spec, e);
+
+    if (code == 0)
+        code = check_roots(p, &r->spec, e);
+    if (code == 0)
+        code = check_stdio(stdio, e);
+    if (code < 0)
+        return code;
+    if (p->n_sandboxes >= p->max_sandboxes)
+        return error_set(e, -EAGAIN, "%zu sandboxes are running already", p->n_sandboxes);
+    if (find(p, r->id))
+        return error_set(e, -EEXIST, "id %llu is that of a running sandbox",
+                         (unsigned long long)r->id);
+    *ret_parent = r->spec.parent ? find(p, r->spec.parent) : NULL;
+    if (r->spec.parent && !*ret_parent)
+        return error_set(e, -ESRCH, "the parent %llu is not running",
+                         (unsigned long long)r->spec.parent);
+    return 0;
+}
+
+/* Submit: runs a program of the client's choice in a sandbox.
+ *
+ * Why this gives the client nothing it does not have: the program runs in namespaces of its own,
+ * with ids that own nothing on the host, below limits and the filter, and none of this is the
+ * client's to choose. It names files only as paths below the roots that root chose at start; these
+ * are resolved inside the root (openat2, RESOLVE_IN_ROOT) at the moment of the mount, and the
+ * sources of a read-only root are never writable. Its fds are its own, so they can do no more than
+ * before; those that would lead out of the container's root are refused. A parent is named by id
+ * and can only be a sandbox of this same client. Sizes and counts were bounded by the decoder, the
+ * number of sandboxes here. */
+static void handle_submit(struct process *p, const struct request *r, const int stdio[3])
+{
+    struct event started = {.type = EVENT_STARTED, .id = r->id};
+    struct sandbox *parent = NULL, *s;
+    struct error e = ERROR_INIT;
+    int code = admit(p, r, stdio, &parent, &e);
+
+    if (code == 0) {
+        code = sandbox_start(p->host, r->id, &r->spec, stdio, parent, on_over, p, &s);
+        if (code < 0)
+            error_sys(&e, code, "sandbox");
+    }
+    if (code < 0) {
+        refuse(p, r->id, &e);
+        return;
+    }
+    for (size_t i = 0; i < p->max_sandboxes; i++) {
+        if (!p->sandboxes[i]) {
+            p->sandboxes[i] = s;
+            p->n_sandboxes++;
+            break;
+        }
+    }
+    if (sandbox_is_running(s))
+        tell(p, &started);
+}
+
+/* Kill: ends a sandbox.
+ *
+ * The client names it by id, so it reaches only sandboxes of its own; a process id never crosses
+ * the boundary. Without such a sandbox nothing happens: it may have ended a moment ago. */
+static void handle_kill(struct process *p, const struct request *r)
+{
+    struct sandbox *s = find(p, r->id);
+
+    if (s)
+        sandbox_kill(s);
+}
+
+/* Probe: tells whether a path below a root is a directory.
+ *
+ * Roots may be readable by root only, so this tells the client something it could not see: whether
+ * a directory of this name exists below a root that it may mount from anyway. Nothing outside
+ * can be asked for: the path is resolved with the root as "/", so neither ".." nor an absolute link
+ * leaves it, and links of /proc are refused. Only a place is opened (O_PATH), never a file, so no
+ * device or fifo notices. */
+static int probe(const struct process *p, const struct request *r)
+{
+    int fd;
+
+    if (r->root >= p->host->n_roots || (r->path[0] && sandbox_relative_fault(r->path)))
+        return -EINVAL;
+    fd = fd_openat2(p->host->roots[r->root].fd, r->path[0] ? r->path : ".", O_PATH | O_DIRECTORY, 0,
+                    RESOLVE_UNTRUSTED);
+    if (fd < 0)
+        return fd;
+    safe_close(fd);
+    return 0;
+}
+
+/* How many of the fds belong to R: stdio[] gets them in their places. */
+static size_t place_stdio(const struct request *r, const int *fds, size_t n, int stdio[3])
+{
+    size_t used = 0;
+
+    for (int i = 0; i < 3; i++) {
+        stdio[i] = -EBADF;
+        if (!(r->stdio & (1U << i)))
+            continue;
+        if (used < n)
+            stdio[i] = fds[used];
+        used++;
+    }
+    return used;
+}
+
+static void handle(struct process *p, const void *data, size_t size, const int *fds, size_t n)
+{
+    struct error e = ERROR_INIT;
+    struct request r;
+    int stdio[3];
+
+    if (request_decode(data, size, &r, &e) < 0) {
+        error_prefix(&e, e.code, "request");
+        give_up(p, &e);
+        return;
+    }
+    if (place_stdio(&r, fds, n, stdio) != n) {
+        error_set(&e, -EBADMSG, "request: %zu fds are not those it announces", n);
+        give_up(p, &e);
+    } else if (r.type == REQUEST_SUBMIT) {
+        handle_submit(p, &r, stdio);
+    } else if (r.type == REQUEST_KILL) {
+        handle_kill(p, &r);
+    } else {
+        struct event probed = {.type = EVENT_PROBED, .id = r.id, .result = probe(p, &r)};
+        tell(p, &probed);
+    }
+    request_clear(&r);
+}
+
+static void handle_large(struct process *p, const int *fds, size_t n)
+{
+    _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX};
+    struct error e = ERROR_INIT;
+
+    if (n == 0)
+        error_set(&e, -EBADMSG, "request: its memory is missing");
+    if (n == 0 || request_unseal(fds[0], &b, &e) < 0)
+        give_up(p, &e);
+    else
+        handle(p, b.data, b.size, fds + 1, n - 1);
+}
+
+static void receive(struct process *p)
+{
+    int fds[REQUEST_FDS_MAX];
+    struct error e = ERROR_INIT;
+    size_t n_fds = 0;
+    ssize_t n = fd_receive(p->socket, p->packet, sizeof(p->packet), fds, REQUEST_FDS_MAX, &n_fds);
+
+    if (n == -EAGAIN)
+        return;
+    if (n == -EMSGSIZE) {
+        error_set(&e, -EBADMSG, "request: a packet is too large or has too many fds");
+        give_up(p, &e);
+        return;
+    }
+    if (n <= 0)
+        start_ending(p, 0);
+    else if (request_is_large(p->packet, (size_t)n))
+        handle_large(p, fds, n_fds);
+    else
+        handle(p, p->packet, (size_t)n, fds, n_fds);
+    for (size_t i = 0; i < n_fds; i++)
+        safe_close(fds[i]);
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    struct process *p = userdata;
+
+    (void)source, (void)fd;
+    flush(p);
+    if (!p->ending && p->n_outgoing < OUTGOING_MAX && (revents & ~(uint32_t)EPOLLOUT))
+        receive(p);
+    update_watch(p);
+    return 0;
+}
+
+/* --- taking the process over ----------------------------------------------------------------- */
+
+static void ignore_signal(int number)
+{
+    (void)number;
+}
+
+/* All signals as a new program finds them, then those that must not end us go to a function that
+ * does nothing. SIG_IGN would do here, but it would survive execve(2) into the containers. */
+static void take_signals(void)
+{
+    static const int harmless[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, &action, NULL);
+    action = (struct sigaction){.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+    for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+        sigaction(harmless[i], &action, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Keeps the socket and stderr, nothing else of the caller: not its listening sockets, not another
+ * launcher's, not its terminal's input. Returns the socket's new number. */
+static int take_descriptors(int socket)
+{
+    int kept = fcntl(socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (kept < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        return -errno;
+    if ((socket == STDERR_FILENO || fcntl(STDERR_FILENO, F_GETFD) < 0) &&
+        dup2(null, STDERR_FILENO) < 0)
+        return -errno;
+    if (kept > STDERR_FILENO + 1 && syscall(SYS_close_range, STDERR_FILENO + 1, kept - 1, 0) < 0)
+        return -errno;
+    if (syscall(SYS_close_range, kept + 1, ~0U, 0) < 0)
+        return -errno;
+    return kept;
+}
+
+static int take_process(struct process *p)
+{
+    struct rlimit files;
+    int r = take_descriptors(p->socket);
+
+    if (r < 0)
+        return r;
+    p->socket = r;
+    take_signals();
+    setsid(); /* no controlling terminal; fails only where we lead a group, which a child does not
+               */
+    umask(022);
+    prctl(PR_SET_NAME, "dockless-launch", 0, 0, 0);
+    /* Our memory knows descriptors of the whole host: no core file, no /proc/PID/mem. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return -errno;
+    /* Each sandbox holds a good dozen of descriptors; nothing here uses select(2). */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    return 0;
+}
+
+static int prepare(struct process *p, const struct launcher_config *config, struct error *e)
+{
+    int r = take_process(p);
+
+    if (r < 0)
+        return error_sys(e, r, "start of the launcher");
+    p->max_sandboxes = config->max_sandboxes ? config->max_sandboxes : SANDBOXES_DEFAULT;
+    p->sandboxes = calloc(p->max_sandboxes, sizeof(struct sandbox *));
+    if (!p->sandboxes)
+        return error_sys(e, -ENOMEM, "start of the launcher");
+    r = sd_event_new(&p->event);
+    if (r < 0)
+        return error_sys(e, r, "event loop");
+    r = host_open(config, p->event, &p->host, e);
+    if (r < 0)
+        return r;
+    /* Only now: the configuration's paths may be relative ones. */
+    if (chdir("/") < 0)
+        return error_sys(e, -errno, "chdir");
+    r = sd_event_add_io(p->event, &p->io, p->socket, EPOLLIN, on_socket, p);
+    return r < 0 ? error_sys(e, r, "event loop") : 0;
+}
+
+int launcher_process(int socket, const struct launcher_config *config)
+{
+    static struct process process;
+    struct process *p = &process;
+    const struct event ready = {.type = EVENT_READY};
+    struct error e = ERROR_INIT;
+    int status = 1;
+
+    p->socket = socket;
+    p->end = &p->first;
+    if (prepare(p, config, &e) < 0) {
+        tell_failure(p, &e);
+    } else {
+        tell(p, &ready);
+        status = sd_event_loop(p->event);
+    }
+    for (size_t i = 0; i < p->max_sandboxes; i++)
+        if (p->sandboxes && p->sandboxes[i])
+            sandbox_free(p->sandboxes[i]);
+    if (p->host)
+        host_close(p->host);
+    return status < 0 ? 1 : status;
+}
