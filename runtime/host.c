@@ -50,6 +50,20 @@ static int open_scratch(struct host *h, const char *path, struct error *e)
     return 0;
 }
 
+/* cgroup.kill exists in the v2 tree only. */
+static int open_kill(struct host *h, char *const *paths, struct error *e)
+{
+    for (; paths && *paths; paths++) {
+        _cleanup_free_ char *path = text_printf("%s/cgroup.kill", *paths);
+        if (!path)
+            return error_sys(e, -ENOMEM, "cgroup.kill");
+        h->kill_fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (h->kill_fd >= 0)
+            return 0;
+    }
+    return error_sys(e, -errno, "open cgroup.kill");
+}
+
 static int open_cgroups(struct host *h, struct error *e)
 {
     _cleanup_strv_ char **paths = NULL;
@@ -61,7 +75,8 @@ static int open_cgroups(struct host *h, struct error *e)
     r = cgroup_host_paths(h->cgroups, &paths);
     if (r < 0)
         return error_sys(e, r, "cgroup paths");
-    return sweep_note_cgroups(h->lock_fd, paths, e);
+    r = open_kill(h, paths, e);
+    return r < 0 ? r : sweep_note_cgroups(h->lock_fd, paths, e);
 }
 
 static int own_oom_score_adj(void)
@@ -96,7 +111,7 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = hostns_probe(h, e);
     if (r == 0)
-        r = trash_open(h->scratch_fd, &h->trash, e);
+        r = janitor_open(h->scratch_fd, h->kill_fd, &h->janitor, e);
     return r;
 }
 
@@ -109,7 +124,7 @@ int host_open(const struct launcher_config *config, sd_event *event, struct host
     if (!h)
         return error_sys(e, -ENOMEM, "host");
     h->event = sd_event_ref(event);
-    h->scratch_fd = h->lock_fd = h->scratch_parent_fd = h->proc_fd = -EBADF;
+    h->scratch_fd = h->lock_fd = h->scratch_parent_fd = h->proc_fd = h->kill_fd = -EBADF;
     r = prepare(h, config, e);
     if (r < 0) {
         host_close(h);
@@ -121,8 +136,8 @@ int host_open(const struct launcher_config *config, sd_event *event, struct host
 
 void host_close(struct host *h)
 {
-    if (h->trash)
-        trash_close(h->trash);
+    if (h->janitor)
+        janitor_close(h->janitor);
     if (h->cgroups)
         cgroup_host_close(h->cgroups);
     if (h->ids)
@@ -132,6 +147,7 @@ void host_close(struct host *h)
         free(h->roots[i].name);
         safe_close(h->roots[i].fd);
     }
+    safe_close(h->kill_fd);
     safe_close(h->proc_fd);
     safe_close(h->scratch_fd);
     if (h->lock_fd >= 0)

@@ -15,9 +15,9 @@
 #pragma once
 
 #include "cgroup.h"
+#include "janitor.h"
 #include "runtime/launcher.h"
 #include "seccomp.h"
-#include "trash.h"
 #include "userns.h"
 
 #include <systemd/sd-event.h>
@@ -41,7 +41,8 @@ struct host {
     bool unified; /* cgroup v2 alone: containers see it, read-only */
     struct id_pool *ids;
     struct seccomp_program filter;
-    struct trash *trash; /* removes directories off the path of other sandboxes */
+    struct janitor *janitor;
+    int kill_fd;         /* cgroup.kill of the directory that holds all sandboxes */
     int proc_fd;         /* /proc of the launcher's pid namespace, for uid maps */
     int oom_score_adj;   /* the launcher's own */
     bool overlay_by_fd;  /* overlayfs takes layers as fds of detached mounts (Linux 6.15) */

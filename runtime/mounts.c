@@ -326,7 +326,6 @@ int mount_keep(const struct host *h, int mount_fd, const char *name, struct erro
 
 void mount_unkeep(const struct host *h, int kept_fd, const char *name)
 {
-    _cleanup_close_ int keep_dir = -EBADF;
     _cleanup_free_ char *path = NULL;
 
     safe_close(kept_fd);

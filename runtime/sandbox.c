@@ -592,7 +592,7 @@ void sandbox_free(struct sandbox *s)
     safe_close(s->go_fd);
     if (s->scratch_fd >= 0) {
         safe_close(s->scratch_fd);
-        trash_throw(s->host->trash, s->name);
+        janitor_remove(s->host->janitor, s->name);
     }
     lease_drop(s->lease);
     free(s);

@@ -1,0 +1,26 @@
+/* The janitor: a small process beside the launcher with two duties.
+ *
+ * It removes directories the launcher has no more use for, so that a job that leaves 10^5 files
+ * behind does not hold up the others. And it outlives the launcher by a moment: when the launcher
+ * is gone, however it went, it kills what is left in the instance's cgroup. The parent-death signal
+ * alone would not do: a container may clear its own (prctl(2)), and executing a set-uid program
+ * clears it too. */
+#pragma once
+
+#include "base/error.h"
+
+struct janitor;
+
+/** Forks the janitor. DIR_FD: the directory the names are in. KILL_FD: cgroup.kill of the
+ * instance's v2 cgroup, which holds nothing but sandboxes. Both stay the caller's; DIR_FD must
+ * outlive the result.
+ */
+int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e);
+
+/** Has directory NAME removed. Where the janitor has fallen far behind, or is gone, the caller does
+ * the work itself: the disk fills no faster than it is emptied. */
+void janitor_remove(struct janitor *j, const char *name);
+
+/** Lets the janitor finish and waits for it. */
+void janitor_close(struct janitor *j);
+DEFINE_CLEANUP(struct janitor, janitor_close)
