@@ -18,10 +18,14 @@ struct grading_result {
     struct buffer problems, tests, custom; /* encoded maps; an empty buffer means {} */
     struct buffer archive;
     bool has_archive;
+    bool has_grade;   /* the grader gave one; else it is 100.0 for "success" and 0.0 for all else */
+    bool keeps_state; /* refused before the state was taken: the answer's state is the one that the
+                         job came with, not the empty one here */
 };
 void grading_result_clear(struct grading_result *r);
 
 /** Checks RESULT (one scanned value; an empty span: the container sent none) and always fills RET
- * with what is to be answered: on a refusal that is "crash", the text, grade 0.0 and defaults.
+ * with what is to be answered: on a refusal that is "crash", the text, grade 0.0 and defaults (an
+ * archive that cannot be decoded is found last and leaves the other fields as they were given).
  * Returns 0, 1 for a refusal, -ENOMEM. RET must be zero or cleared before. */
 int grading_result_check(struct wire_span result, struct grading_result *ret);

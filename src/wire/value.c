@@ -204,7 +204,8 @@ static const char *check_value(const struct head *h, const uint8_t *payload, boo
     return h->kind == WIRE_EXT ? check_ext(h, payload) : NULL;
 }
 
-int wire_scan(const void *data, size_t size, enum wire_keys keys, struct error *e)
+static int scan(const void *data, size_t size, enum wire_keys keys, size_t depth_max,
+                struct error *e)
 {
     struct level levels[WIRE_DEPTH_MAX];
     const uint8_t *p = data;
@@ -225,7 +226,7 @@ int wire_scan(const void *data, size_t size, enum wire_keys keys, struct error *
             rule = check_value(&h, p + at + h.length, is_key, in_key, keys);
         if (!rule && ++objects > WIRE_OBJECTS_MAX)
             rule = "too many values";
-        if (!rule && depth == WIRE_DEPTH_MAX && head_children(&h) > 0)
+        if (!rule && depth == depth_max && head_children(&h) > 0)
             rule = "nested too deep";
         if (!rule && head_children(&h) > size - at)
             rule = "a container with more elements than there are bytes";
@@ -243,6 +244,17 @@ int wire_scan(const void *data, size_t size, enum wire_keys keys, struct error *
     if (at != size)
         return error_set(e, -EBADMSG, "msgpack, byte %zu: more bytes behind the value", at);
     return 0;
+}
+
+int wire_scan(const void *data, size_t size, enum wire_keys keys, struct error *e)
+{
+    return scan(data, size, keys, WIRE_DEPTH_MAX, e);
+}
+
+bool wire_nested_within(struct wire_span value, size_t depth)
+{
+    return scan(value.data, value.size, WIRE_KEYS_ANY, MIN(depth, (size_t)WIRE_DEPTH_MAX), NULL) ==
+           0;
 }
 
 static int64_t integer_of(const struct head *h)

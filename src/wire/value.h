@@ -31,6 +31,9 @@ struct wire_span {
     size_t size;
 };
 
+/** Whether VALUE is well-formed and no container in it is deeper than DEPTH (1: a flat one). */
+bool wire_nested_within(struct wire_span value, size_t depth);
+
 enum wire_kind {
     WIRE_NIL,
     WIRE_BOOL,
