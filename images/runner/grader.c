@@ -1,0 +1,258 @@
+#include "grader.h"
+
+#include "archive_file.h"
+#include "feedback.h"
+#include "prepare.h"
+#include "result.h"
+#include "run_file.h"
+
+#include "base/fdio.h"
+#include "base/text.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READ_SIZE ((size_t)64 << 10)
+
+#define NO_RUN_FILE "'/task/run' could not be found"
+#define RUN_FAILED                                                                                 \
+    "An error occured while running the grading script. It is possible that it is non-executable " \
+    "or made a timeout"
+
+enum grader_state { GRADER_WAITING, GRADER_RUNNING, GRADER_DONE };
+
+struct grader {
+    enum grader_state state;
+    int root_fd, signal_fd;
+    bool stdin_open;
+    bool always_debug; /* --debug */
+    struct frame_reader reader;
+    struct result result;
+    pid_t run;
+};
+
+static void grader_clear(struct grader *g)
+{
+    g->root_fd = safe_close(g->root_fd);
+    g->signal_fd = safe_close(g->signal_fd);
+    g->result.out = safe_close(g->result.out);
+    g->result.err = safe_close(g->result.err);
+    g->result.archive = safe_close(g->result.archive);
+    frame_reader_clear(&g->reader);
+}
+
+/* Adds the feedback and the archive to the result. */
+static int collect(struct grader *g, struct feedback *f, struct error *e)
+{
+    int k = feedback_read(g->root_fd, f, e);
+
+    if (k < 0)
+        return k;
+    if (f->map.map.count == 0 && !g->result.crash)
+        return 0;
+    g->result.feedback = &f->map;
+    return archive_file_make(g->root_fd, "archive", &g->result.archive, &g->result.archive_size, e);
+}
+
+/* Sends the result, or what kept it from being sent. */
+static void finish(struct grader *g, int failure, const struct error *why)
+{
+    _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
+    _cleanup_free_ char *text = NULL;
+    struct error e = why ? *why : (struct error)ERROR_INIT;
+    int k = failure;
+
+    /* Nobody may change feedback or archive while they are read, or the verdict afterwards. As PID
+     * 1 this reaches the container and nothing else. */
+    if (getpid() == 1)
+        kill(-1, SIGKILL);
+    if (k >= 0)
+        k = collect(g, &f, &e);
+    if (k >= 0)
+        k = result_send(STDOUT_FILENO, &g->result, &e);
+    if (k < 0) {
+        struct result crash = {.debug = g->result.debug,
+                               .out = g->result.out,
+                               .err = g->result.err,
+                               .archive = -EBADF};
+        text = text_printf("Exception occured in container (%s)", *e.text ? e.text : strerror(-k));
+        crash.crash = text ? text : RUN_FAILED;
+        result_send(STDOUT_FILENO, &crash, NULL);
+    }
+    /* An agent that takes the task directory away without being root needs this. */
+    prepare_rights(g->root_fd, "task", NULL);
+    g->state = GRADER_DONE;
+}
+
+static int open_outputs(struct grader *g, struct error *e)
+{
+    g->result.out = archive_scratch_file(g->root_fd);
+    g->result.err = archive_scratch_file(g->root_fd);
+    if (g->result.out < 0 || g->result.err < 0)
+        return error_sys(e, MIN(g->result.out, g->result.err), "a temporary file in /tmp");
+    /* So that the worker may open /dev/stdout again. */
+    if (fchown(g->result.out, WORKER_ID, WORKER_ID) < 0 ||
+        fchown(g->result.err, WORKER_ID, WORKER_ID) < 0)
+        return error_sys(e, -errno, "fchown");
+    return 0;
+}
+
+/* Starts the run file; where that is not possible the student is told. */
+static int start_run_file(struct grader *g, const struct runner_message *start, struct error *e)
+{
+    _cleanup_strv_ char **argv = NULL;
+    struct run_process p = {
+        .in = -EBADF, .out = g->result.out, .err = g->result.err, .as_root = start->run_as_root};
+    struct error why = ERROR_INIT;
+    int k = run_file_find(g->root_fd, start->run_cmd, &argv);
+
+    if (k < 0)
+        return k;
+    if (k == 0) {
+        g->result.crash = NO_RUN_FILE;
+        return 0;
+    }
+    if (chdir("/task") < 0)
+        return error_sys(e, -errno, "/task");
+    p.argv = argv;
+    k = strchr(argv[0], '/') ? run_file_make_executable(g->root_fd, argv[0]) : 0;
+    if (k >= 0)
+        k = run_process_start(&p, &g->run, &why);
+    if (k < 0) {
+        fprintf(stderr, "INGInious: %s: %s\n", argv[0], *why.text ? why.text : strerror(-k));
+        g->result.crash = RUN_FAILED;
+        return 0;
+    }
+    g->state = GRADER_RUNNING;
+    return 0;
+}
+
+static bool wants_debug(const struct grader *g, const struct runner_message *start)
+{
+    struct wire_value debug;
+
+    return g->always_debug || (wire_read(start->debug, &debug) && wire_truthy(&debug));
+}
+
+static void handle_start(struct grader *g, const struct runner_message *start)
+{
+    struct error e = ERROR_INIT;
+    int k;
+
+    g->result.debug = wants_debug(g, start);
+    k = prepare(g->root_fd, start, &g->result.crash, &e);
+    if (k >= 0 && g->result.debug)
+        k = open_outputs(g, &e);
+    if (k >= 0 && !g->result.crash)
+        k = start_run_file(g, start, &e);
+    if (g->state == GRADER_WAITING)
+        finish(g, k, &e);
+}
+
+static int handle_message(struct grader *g, const uint8_t *body, size_t size, struct error *e)
+{
+    _cleanup_runner_message_ struct runner_message m = RUNNER_MESSAGE_INIT;
+    int k = runner_message_decode(body, size, &m, e);
+
+    if (k < 0)
+        return k;
+    if (m.type == RUNNER_START && g->state == GRADER_WAITING)
+        handle_start(g, &m);
+    return 0;
+}
+
+/* Reads what there is. The frame of `start` can be large: its memory is given back before the run
+ * file starts to use the container's. */
+static int read_messages(struct grader *g, struct error *e)
+{
+    uint8_t bytes[READ_SIZE];
+    const uint8_t *body;
+    size_t size;
+    ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+    int k = n < 0 ? -errno : frame_reader_push(&g->reader, bytes, (size_t)n);
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (n == 0)
+        g->stdin_open = false;
+    if (n == 0 && g->state == GRADER_WAITING)
+        return error_set(e, -EPIPE, "the agent went away before it sent a start");
+    while (k >= 0 && g->state != GRADER_DONE &&
+           (k = frame_reader_next(&g->reader, &body, &size)) > 0)
+        k = handle_message(g, body, size, e);
+    return k < 0 && !*e->text ? error_sys(e, k, "standard input") : k;
+}
+
+/* PID 1 is the parent of everything that lost its own. */
+static void reap(struct grader *g)
+{
+    struct signalfd_siginfo info;
+    pid_t pid;
+    bool ended = false;
+
+    if (read(g->signal_fd, &info, sizeof(info)) < 0 && errno != EAGAIN)
+        return;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        if (pid == g->run)
+            ended = true;
+    if (ended)
+        finish(g, 0, NULL);
+}
+
+static int serve(struct grader *g, struct error *e)
+{
+    while (g->state != GRADER_DONE) {
+        struct pollfd fds[] = {{.fd = g->signal_fd, .events = POLLIN},
+                               {.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN}};
+        int k = 0;
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+            return error_sys(e, -errno, "poll");
+        if (fds[0].revents)
+            reap(g);
+        if (fds[1].revents && g->state != GRADER_DONE)
+            k = read_messages(g, e);
+        if (k < 0 && g->state == GRADER_WAITING)
+            return k;
+        if (k < 0) /* no more students, but the job goes on */
+            g->stdin_open = false;
+    }
+    return 0;
+}
+
+static int watch_children(struct grader *g, struct error *e)
+{
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &child, NULL) < 0)
+        return error_sys(e, -errno, "sigprocmask");
+    g->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    return g->signal_fd < 0 ? error_sys(e, -errno, "signalfd") : 0;
+}
+
+int command_inginious(const struct invocation *c)
+{
+    struct grader g = {.root_fd = -EBADF,
+                       .signal_fd = -EBADF,
+                       .stdin_open = true,
+                       .reader = {.order = FRAME_BIG_ENDIAN, .max = WIRE_FRAME_MAX},
+                       .result = {.out = -EBADF, .err = -EBADF, .archive = -EBADF},
+                       .run = -1};
+    struct error e = ERROR_INIT;
+    int k = watch_children(&g, &e);
+
+    g.root_fd = fcntl(c->root_fd, F_DUPFD_CLOEXEC, 3);
+    g.always_debug = c->argv[0] && strcmp(c->argv[0], "--debug") == 0;
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    if (k >= 0)
+        k = serve(&g, &e);
+    grader_clear(&g);
+    return k < 0 ? command_failed(c, k, &e) : 0;
+}
