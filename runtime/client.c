@@ -158,7 +158,7 @@ int launcher_start(const struct launcher_config *config, struct launcher **ret, 
         /* Nothing of the caller's may run here any more: no atexit function, no flush. */
         _exit(launcher_process(theirs, config));
     l->fd = TAKE_FD(ours);
-    theirs = safe_close(theirs);
+    close_p(&theirs); /* else the end of the launcher would not be seen */
     l->pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
     if (l->pidfd < 0)
         return error_sys(e, -errno, "pidfd_open");

@@ -298,12 +298,13 @@ static void handle_submit(struct process *p, const struct request *r, const int 
     struct error e = ERROR_INIT;
     int code = admit(p, r, stdio, &parent, &e);
 
-    if (code == 0) {
-        code = sandbox_start(p->host, r->id, &r->spec, stdio, parent, on_over, p, &s);
-        if (code < 0)
-            error_sys(&e, code, "sandbox");
-    }
     if (code < 0) {
+        refuse(p, r->id, &e);
+        return;
+    }
+    code = sandbox_start(p->host, r->id, &r->spec, stdio, parent, on_over, p, &s);
+    if (code < 0) {
+        error_sys(&e, code, "sandbox");
         refuse(p, r->id, &e);
         return;
     }

@@ -46,7 +46,7 @@ struct seccomp_conditional {
     int number;
     unsigned argument;
     enum seccomp_test test;
-    size_t n_values;
+    uint32_t n_values;
     uint32_t values[SECCOMP_VALUES_MAX];
 };
 extern const struct seccomp_conditional seccomp_conditional[];

@@ -122,7 +122,6 @@ static inline int fixture_set_up(void **state)
 static inline int fixture_tear_down(void **state)
 {
     struct fixture *f = *state;
-    _cleanup_close_ int scratch = -EBADF;
     pid_t pid = f->launcher ? launcher_pid(f->launcher) : -1;
     int r;
 

@@ -98,22 +98,22 @@ static void eight_run_at_once(void **state)
 static void probes_stay_below_their_root(void **state)
 {
     static const struct {
-        uint32_t root;
         const char *path;
+        uint32_t root;
         int result;
     } cases[] = {
-        {ROOT_TASKS, "", 0},
-        {ROOT_TASKS, "course", 0},
-        {ROOT_TASKS, "course/task", 0},
-        {ROOT_TASKS, "inner/task", 0},
-        {ROOT_TASKS, "absolute/task", 0}, /* "/" is the root itself */
-        {ROOT_TASKS, "course/none", -ENOENT},
-        {ROOT_TASKS, "file", -ENOTDIR},
-        {ROOT_TASKS, "up", -ENOENT}, /* exists outside, but ".." stops at the root */
-        {ROOT_TASKS, "host", -ENOENT},
-        {ROOT_TASKS, "magic", -ENOENT},
-        {ROOT_TASKS, "loop", -ELOOP},
-        {7, "course", -EINVAL},
+        {"", ROOT_TASKS, 0},
+        {"course", ROOT_TASKS, 0},
+        {"course/task", ROOT_TASKS, 0},
+        {"inner/task", ROOT_TASKS, 0},
+        {"absolute/task", ROOT_TASKS, 0}, /* "/" is the root itself */
+        {"course/none", ROOT_TASKS, -ENOENT},
+        {"file", ROOT_TASKS, -ENOTDIR},
+        {"up", ROOT_TASKS, -ENOENT}, /* exists outside, but ".." stops at the root */
+        {"host", ROOT_TASKS, -ENOENT},
+        {"magic", ROOT_TASKS, -ENOENT},
+        {"loop", ROOT_TASKS, -ELOOP},
+        {"course", 7, -EINVAL},
     };
     struct fixture *f = *state;
     struct error e = ERROR_INIT;

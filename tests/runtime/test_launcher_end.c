@@ -81,14 +81,12 @@ static void a_start_that_fails_says_why(void **state)
     struct fixture *f = *state;
     struct error e = ERROR_INIT;
     struct launcher *l = NULL;
-    char *last = strrchr(f->scratch, '/');
-
     /* tasks/file is a file: nothing can be made below it. */
-    strcpy(last, "/tasks/file/x");
+    snprintf(f->scratch, sizeof(f->scratch), "%s/tasks/file/x", f->top);
     assert_true(fixture_start(f, 1, &l, &e) < 0);
     assert_non_null(strstr(e.text, "/tasks/file"));
-    strcpy(last, "/scratch");
-    strcpy(strrchr(f->tasks, '/'), "/nowhere");
+    snprintf(f->scratch, sizeof(f->scratch), "%s/scratch", f->top);
+    snprintf(f->tasks, sizeof(f->tasks), "%s/nowhere", f->top);
     assert_int_equal(fixture_start(f, 1, &l, &e), -ENOENT);
     assert_non_null(strstr(e.text, "nowhere"));
     assert_null(l);
