@@ -27,8 +27,9 @@ struct launcher_config {
     uint32_t first_id;      /* start of the pool of id ranges; 0: 0x80000 */
     uint32_t ranges;        /* how many ranges of SANDBOX_ID_RANGE the pool has; 0: 4096 */
     uint32_t max_sandboxes; /* running at once; 0: 256 */
-    int close_fds[4]; /* fds of the caller the launcher must not keep; negative entries are skipped
-                       */
+    int close_fds[4];       /* fds whose keeping would be a fault (a lock, a listening socket). The
+                               launcher keeps none of its caller's but stderr; negative entries are
+                               none */
 };
 
 struct launcher;
@@ -49,16 +50,19 @@ pid_t launcher_pid(const struct launcher *l);
 
 /** Asks for sandbox ID (chosen by the client, not 0, unused among the running ones). STDIO are the
  * container's 0, 1, 2; -1 is /dev/null. The fds stay the caller's (they are duplicated into the
- * message). -EINVAL where the spec does not validate, -EMSGSIZE where it does not fit a packet,
- * -EPIPE when the launcher is gone. */
+ * message). -EINVAL or -E2BIG where the spec does not validate, -EMSGSIZE beyond 12 MiB, -EPIPE
+ * when the launcher is gone, -ETIMEDOUT when it takes nothing. What only the launcher can tell (an
+ * unknown root, a parent that has ended, a running id, too many sandboxes, stdio that is a
+ * directory) comes as a LAUNCHER_EXITED event: SANDBOX_START_FAILED with the step "request". */
 int launcher_submit(struct launcher *l, uint64_t id, const struct sandbox_spec *spec,
                     const int stdio[3], struct error *e);
 
 /** Asks to kill sandbox ID. An unknown id is no error: it may have ended a moment ago. */
 int launcher_kill(struct launcher *l, uint64_t id);
 
-/** Asks whether PATH (below root number ROOT) is a directory; the answer is a LAUNCHER_PROBED event
- * with ID. */
+/** Asks whether PATH (below root number ROOT; "" is the root itself) is a directory; the answer is
+ * a LAUNCHER_PROBED event with ID. Links are followed as if the root were "/". -EINVAL where PATH
+ * is not relative and plain; else as launcher_submit(). */
 int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *path,
                    struct error *e);
 
@@ -76,6 +80,7 @@ struct launcher_event {
     struct sandbox_report report;
 };
 
-/** Reads one event. 1: *ret_event is set; 0: none is waiting; -EPIPE: the launcher is gone (all its
- * sandboxes are dead: each running one is over without a report). */
+/** Reads one event, never waits. 1: *ret_event is set; 0: none is waiting; -EPIPE: the launcher is
+ * gone, with the reason where it told one (all its sandboxes are dead: each running one is over
+ * without a report). */
 int launcher_dispatch(struct launcher *l, struct launcher_event *ret_event, struct error *e);
