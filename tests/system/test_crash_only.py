@@ -1,0 +1,93 @@
+"""kill -9 at any instant: containers die, and the next start sweeps what a killed launcher left."""
+
+import os
+import random
+import signal
+import time
+
+from harness import case, host
+from harness.tasks import SUCCESS
+
+ROUNDS = 10
+
+
+class CrashOnly(case.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.random = random.Random(os.environ.get("DOCKLESS_TEST_SEED", "1"))
+        self.quick = self.courses.says("course/quick", SUCCESS)
+        run = "(while :; do :; done) & setsid sleep 60 & sleep 60"
+        self.slow = self.courses.add("course/slow", run=run)
+
+    def agent_at_work(self):
+        """An agent with jobs at every stage, at a random instant."""
+        agent = self.start_agent()
+        for _ in range(3):
+            self.backend.new_job(self.slow)
+        for _ in range(5):
+            self.backend.new_job(self.quick)
+        end = time.monotonic() + self.random.uniform(0, 0.25) * host.time_scale()
+        while time.monotonic() < end:
+            self.backend.step(end - time.monotonic())
+        return agent
+
+    def next_life(self):
+        """What comes after a crash works, and sweeps; tearDown looks for what is left."""
+        agent = self.start_agent()
+        self.assertEqual(self.grade(self.quick)["result"], ("success", "done"))
+        self.assertEqual(agent.stop(), 0)
+
+    def test_a_killed_agent_takes_everything_along(self):
+        for _ in range(ROUNDS):
+            agent = self.agent_at_work()
+            agent.kill()
+            self.assert_nothing_runs()
+            # The launcher lived on for a moment and cleaned up by itself.
+            self.assertEqual(self.cgroup.left(), [])
+        self.next_life()
+
+    def test_a_killed_launcher_takes_everything_along(self):
+        for _ in range(ROUNDS):
+            agent = self.agent_at_work()
+            os.kill(agent.launcher, signal.SIGKILL)
+            self.assertNotEqual(agent.wait(), 0)
+            self.assertIn("the launcher is gone", agent.messages())
+            self.assert_nothing_runs()
+        self.next_life()
+
+    def test_running_jobs_are_answered_when_the_launcher_is_killed(self):
+        agent = self.start_agent()
+        job = self.backend.new_job(self.slow)
+        self.backend.wait_started(job)
+        self.backend.serve(0.3)
+        os.kill(agent.launcher, signal.SIGKILL)
+        self.assertEqual(self.backend.wait_done(job, 10)["result"][0], "crash")
+        self.assertNotEqual(agent.wait(), 0)
+        self.assert_nothing_runs()
+        self.next_life()
+
+    def test_both_killed_at_once_are_swept_by_the_next_start(self):
+        for _ in range(ROUNDS // 2):
+            agent = self.agent_at_work()
+            os.kill(agent.launcher, signal.SIGKILL)
+            agent.kill()
+            self.assert_nothing_runs()
+        self.next_life()
+
+    def test_a_running_agent_is_not_swept_by_another_start(self):
+        first = self.start_agent()
+        slow = self.courses.add("course/waits", run="sleep 2; cat says", says=SUCCESS)
+        job = self.backend.new_job(slow)
+        self.backend.wait_started(job)
+        other = case.Backend()
+        self.addCleanup(other.close)
+        second = case.Agent(self, other, tmpdir=self.directory + "/second-tmp")
+        self.agents.append(second)
+        other.wait_hello()
+        self.assertEqual(second.stop(), 0)
+        self.assertEqual(self.backend.wait_done(job)["result"], ("success", "done"))
+        self.assertIsNone(first.process.poll())
+
+
+if __name__ == "__main__":
+    case.main()

@@ -1,0 +1,70 @@
+"""Memory, processor time and wall time, as seen by the backend."""
+
+from harness import case, host
+from harness.tasks import SUCCESS
+
+# The shell's variable grows until the limit; "tail" keeps a second process alive meanwhile.
+EAT_MEMORY = "a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done"
+BURN = "while :; do :; done"
+
+
+class Limits(case.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.start_agent()
+
+    def run_script(self, script, **limits):
+        task = self.courses.add("course/task", run=script, says=SUCCESS)
+        return self.grade(task, limits=limits, inputdata={"@state": "kept"})
+
+    def test_grader_out_of_memory_reports_overflow(self):
+        self.assert_ended(self.run_script(EAT_MEMORY, memory=30), "overflow", "kept")
+
+    def test_child_out_of_memory_ends_the_grader_as_overflow(self):
+        script = f"({EAT_MEMORY}) & wait; sleep 1; cat says"
+        self.assert_ended(self.run_script(script, memory=30), "overflow", "kept")
+
+    def test_shared_memory_counts(self):
+        script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=60; cat says"
+        self.assert_ended(self.run_script(script, memory=30), "overflow", "kept")
+
+    def test_memory_below_the_limit_is_granted(self):
+        script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null && cat says"
+        self.assertEqual(self.run_script(script, memory=60)["result"], ("success", "done"))
+
+    def test_a_limit_below_20_means_20(self):
+        script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=10 2>/dev/null && cat says"
+        self.assertEqual(self.run_script(script, memory=1)["result"], ("success", "done"))
+
+    def test_processor_time_ends_in_timeout(self):
+        self.assert_ended(self.run_script(BURN, time=1, hard_time=60), "timeout", "kept")
+
+    def test_processor_time_of_children_counts(self):
+        script = f"({BURN}) & ({BURN}) & wait"
+        self.assert_ended(self.run_script(script, time=1, hard_time=60), "timeout", "kept")
+
+    def test_short_lived_children_do_not_escape_the_processor_limit(self):
+        script = "while :; do (i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done); done"
+        self.assert_ended(self.run_script(script, time=1, hard_time=60), "timeout", "kept")
+
+    def test_wall_time_ends_in_timeout(self):
+        self.assert_ended(self.run_script("sleep 60", time=60, hard_time=1), "timeout", "kept")
+
+    def test_a_stopped_container_does_not_stop_the_clock(self):
+        script = "(while :; do kill -STOP -1; done) & kill -STOP $!; sleep 60"
+        self.assert_ended(self.run_script(script, time=60, hard_time=1), "timeout", "kept")
+
+    def test_a_child_that_outlives_the_grader_is_ended_with_it(self):
+        script = "setsid nohup sleep 60 >/dev/null 2>&1 & cat says"
+        self.assertEqual(self.run_script(script)["result"], ("success", "done"))
+        self.assertTrue(host.wait_until(lambda: not self.cgroup_processes_called("sleep"), 5))
+
+    def cgroup_processes_called(self, name):
+        return [line for line in self.cgroup.left() if f" {name} (" in line]
+
+    def test_time_zero_is_hit_at_once(self):
+        self.assert_ended(self.run_script("sleep 60", time=0, hard_time=30), "timeout", "kept")
+
+
+if __name__ == "__main__":
+    case.main()
