@@ -179,7 +179,7 @@ int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct erro
     if (!h->name)
         return error_sys(e, -ENOMEM, "cgroups");
     r = choose_driver(&h->driver, e);
-    if (r < 0)
+    if (!h->driver)
         return r;
     r = h->driver->open(h, e);
     if (r < 0)
@@ -385,7 +385,7 @@ int cgroup_read_again(int fd, char *text, size_t size)
 int cgroup_is_empty(struct cgroup *cg)
 {
     char text[256];
-    uint64_t populated;
+    uint64_t populated = 0;
     int r = cgroup_read_again(cg->events_fd, text, sizeof(text));
 
     if (r == 0)

@@ -51,6 +51,7 @@ static void find_family(struct family *f)
             return;
         /* The name in parentheses may hold anything, a closing one included: proc(5). */
         after = strrchr((const char *)b.data, ')');
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
         if (!after || sscanf(after, ") %*c %ld", &parent) != 1 || parent <= 0)
             return;
         snprintf(path, sizeof(path), "/proc/%ld/exe", parent);
@@ -252,7 +253,7 @@ static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
 
 static int unified_open(struct cgroup_host *h, struct error *e)
 {
-    struct survey s;
+    struct survey s = {0};
     int r = find_base(h, &s, e);
 
     if (r == 0)

@@ -62,13 +62,14 @@ static bool is_foreign(const struct stat *st)
     return st->st_uid >= SANDBOX_ID_RANGE || st->st_gid >= SANDBOX_ID_RANGE;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX, see count_entry() */
 static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int depth)
 {
     _cleanup_(closedir_p) DIR *dir = NULL;
     struct dirent *entry;
     int r = open_dir(dir_fd, name, &dir);
 
-    if (r < 0)
+    if (!dir)
         return error_sys(w->error, r, "open \"%s\"", name);
     for (errno = 0; (entry = readdir(dir)); errno = 0) {
         struct stat st;
@@ -92,6 +93,7 @@ static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int de
     }
     return errno ? error_sys(w->error, -errno, "read \"%s\"", name) : 0;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 int copytree_has_foreign_owner(int fd, struct error *e)
 {
@@ -195,6 +197,7 @@ static int copy_fifo(struct walk *w, int to, const char *name, const struct stat
     return 0;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): bounded as above */
 static int copy_content(struct walk *w, DIR *from, int to, int depth);
 
 static int copy_dir(struct walk *w, int from, int to, const char *name, int depth)
@@ -204,7 +207,7 @@ static int copy_dir(struct walk *w, int from, int to, const char *name, int dept
     struct stat st;
     int r = open_dir(from, name, &source);
 
-    if (r < 0 || fstat(dirfd(source), &st) < 0)
+    if (!source || fstat(dirfd(source), &st) < 0)
         return error_sys(w->error, r < 0 ? r : -errno, "open \"%s\"", name);
     if (st.st_dev != w->device)
         return 0;
@@ -254,6 +257,7 @@ static int copy_content(struct walk *w, DIR *from, int to, int depth)
     }
     return errno ? error_sys(w->error, -errno, "read a directory") : 0;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
 {
@@ -262,7 +266,7 @@ int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
     struct stat st;
     int r = open_dir(source_fd, ".", &source);
 
-    if (r < 0 || fstat(dirfd(source), &st) < 0)
+    if (!source || fstat(dirfd(source), &st) < 0)
         return error_sys(e, r < 0 ? r : -errno, "open a directory");
     w.device = st.st_dev;
     r = copy_content(&w, source, target_fd, 1);

@@ -391,6 +391,7 @@ static int watch_strays(struct sandbox *s)
     return r;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by max_sandboxes */
 static void kill_children(struct sandbox *s)
 {
     for (struct sandbox *child = s->first_child; child; child = child->next_sibling)
@@ -544,6 +545,7 @@ int sandbox_start(struct host *h, uint64_t id, const struct sandbox_spec *spec, 
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as kill_children() */
 void sandbox_kill(struct sandbox *s)
 {
     kill_children(s);

@@ -63,7 +63,7 @@ static int lock_instance(int scratch_fd, const char *name, int *ret_fd)
 
 int sweep_new_instance(int scratch_fd, char **ret_name, struct error *e)
 {
-    int r = -EEXIST, fd;
+    int r = -EEXIST, fd = -EBADF;
 
     for (int tries = 0; tries < NEW_TRIES; tries++) {
         _cleanup_free_ char *name = NULL;

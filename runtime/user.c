@@ -181,7 +181,7 @@ int user_lookup(const char *text, const char *passwd, const char *group, const u
         text = "0";
     if (strlen(text) > SANDBOX_USER_MAX)
         return error_set(e, -E2BIG, "user is longer than %d", SANDBOX_USER_MAX);
-    strcpy(name, text);
+    memcpy(name, text, strlen(text) + 1);
     colon = strchr(name, ':');
     if (colon)
         *colon++ = 0;

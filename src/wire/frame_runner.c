@@ -26,7 +26,7 @@ static int load_start(struct wire_span body, struct runner_message *m, struct er
 
 static int load_student(struct wire_span body, struct runner_message *m, struct error *e)
 {
-    struct wire_value v;
+    struct wire_value v = {0};
     int r = frame_get_str(body, "socket_id", &m->socket_id, e);
 
     if (r == 0 && m->type == RUNNER_STUDENT_STARTED)
