@@ -6,6 +6,9 @@
 #define VERB_WORDS_MAX 2
 
 static const struct cli_verb verbs[] = {
+    {"image inspect", "show an image of the store", cli_image_inspect},
+    {"image list", "list the images of the store", cli_image_list},
+    {"image load", "load a local image into the store", cli_image_load},
     {"version", "print the version", cli_version},
 };
 

@@ -2,11 +2,13 @@
  *
  * Store layout (format 1), below the store directory (0700 root):
  *   format              "1\n"
- *   lock                flock: shared by users, exclusive for changes
+ *   lock                flock: shared by whoever reads or adds, exclusive to take away
  *   layers/HEX          unpacked layer, by diffID; ids 0..65535 as in the image; overlayfs
- * whiteouts images/NAME.json    one record per name (0644, directory 0755 so that an unprivileged
+ * whiteouts layers/HEX.json     what unpacking it noted: size, dropped entries, directories it only
+ * implies images/NAME.json    one record per name (0644, directory 0755 so that an unprivileged
  * agent can go on reading it by an fd opened before); NAME is the percent-encoded reference name
- *   tmp/                what is being made; emptied at open by whoever gets the exclusive lock
+ *   tmp/                what is being made; its own flock admits one who adds at a time, who
+ * empties it when the store is opened
  */
 #pragma once
 
@@ -49,8 +51,10 @@ struct image {
     char *stop_signal;
     struct image_label *labels;
     size_t n_labels;
-    uint64_t size;          /* bytes of the unpacked layers' contents */
-    char **history_created; /* reserved for display; may be NULL */
+    uint64_t size;            /* bytes of the unpacked layers' contents */
+    uint64_t dropped_devices; /* device nodes that the layers had and the store has not */
+    uint64_t dropped_xattrs;  /* extended attributes likewise (all but user.* and capabilities) */
+    char **history_created;   /* reserved for display; may be NULL */
 };
 
 void image_free(struct image *image);

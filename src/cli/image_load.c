@@ -1,0 +1,98 @@
+/* dockless image load */
+#include "cli/image_verb.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+
+/* Between two progress lines: often enough to look alive. */
+#define PROGRESS_INTERVAL (100 * USEC_PER_MSEC)
+
+static const struct image_verb verb = {
+    .verb = "image load",
+    .help = "Usage: dockless image load [OPTION...] REFERENCE\n\n"
+            "Loads a local image into the store. REFERENCE is oci:DIRECTORY[:REFERENCE], an OCI\n"
+            "image layout as skopeo, umoci, podman and buildah write it. Digests and sizes are\n"
+            "verified; layers that the store has are not unpacked again.\n\n"
+            "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT
+            "), made where it is missing\n"
+            "  --name NAME          name in the store (default: that of the reference)\n"
+            "  --format text|json   how to print what was loaded\n"
+            "  --help               this text\n",
+    .takes_name = true,
+};
+
+struct progress {
+    uint64_t last;
+    int shown; /* columns of the line on the terminal */
+};
+
+static void show_progress(void *userdata, const char *what, uint64_t done, uint64_t total)
+{
+    struct progress *p = userdata;
+    uint64_t now = clock_monotonic_usec();
+    char line[128];
+    int n;
+
+    if (now - p->last < PROGRESS_INTERVAL)
+        return;
+    p->last = now;
+    n = snprintf(line, sizeof(line), "%s: %" PRIu64 " of %" PRIu64 " KiB", what, done >> 10,
+                 total >> 10);
+    fprintf(stderr, "\r%-*s", p->shown, line);
+    fflush(stderr);
+    p->shown = n;
+}
+
+static void end_progress(const struct progress *p)
+{
+    if (p->shown > 0)
+        fprintf(stderr, "\r%*s\r", p->shown, "");
+}
+
+static int print_text(const struct image *image)
+{
+    char size[IMAGE_VERB_SIZE_TEXT];
+
+    printf("%s\n", image->name);
+    printf("  digest  %s\n", image->digest);
+    printf("  size    %s in %zu layers\n", image_verb_size(image->size, size),
+           strv_length(image->layers));
+    if (image->dropped_devices > 0)
+        printf("  note    %" PRIu64 " device nodes were not unpacked\n", image->dropped_devices);
+    if (image->dropped_xattrs > 0)
+        printf("  note    %" PRIu64 " extended attributes were not kept\n", image->dropped_xattrs);
+    return image_verb_flush(&verb);
+}
+
+int cli_image_load(int argc, char **argv)
+{
+    struct image_verb_options o;
+    struct progress progress = {0};
+    struct image_load_options load = {0};
+    _cleanup_(image_store_close_p) struct image_store *store = NULL;
+    _cleanup_(image_free_p) struct image *image = NULL;
+    struct error e = ERROR_INIT;
+    int r = image_verb_parse(&verb, argc, argv, &o);
+
+    if (r != EXIT_SUCCESS)
+        return r < 0 ? EXIT_SUCCESS : r;
+    if (argc - optind != 1)
+        return cli_usage(verb.verb, "expected one image reference");
+    load.name = o.name;
+    if (isatty(STDERR_FILENO)) {
+        load.progress = show_progress;
+        load.userdata = &progress;
+    }
+    r = image_store_open(o.store, IMAGE_STORE_CHANGE, &store, &e);
+    if (r >= 0)
+        r = image_load(store, argv[optind], &load, &image, &e);
+    end_progress(&progress);
+    if (r < 0)
+        return cli_fail(verb.verb, &e);
+    if (o.format == CLI_JSON)
+        return image_verb_print(&verb, image_to_json(image));
+    return print_text(image);
+}

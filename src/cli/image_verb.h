@@ -1,0 +1,30 @@
+/* What the image verbs have in common. */
+#pragma once
+
+#include "cli/cli.h"
+#include "image/image.h"
+
+struct image_verb {
+    const char *verb; /* "image load" */
+    const char *help;
+    bool takes_name; /* --name */
+};
+
+struct image_verb_options {
+    const char *store;
+    const char *name;
+    enum cli_format format;
+};
+
+/** Parses the options; what is left of ARGV begins at optind. EXIT_SUCCESS to go on, -1 when the
+ * help was printed and all is done, or the exit status of a usage error, which has been printed. */
+int image_verb_parse(const struct image_verb *v, int argc, char **argv,
+                     struct image_verb_options *ret);
+/** Prints JSON (whose reference it takes) and a newline; EXIT_SUCCESS, or EXIT_FAILURE with a line
+ * on stderr. */
+int image_verb_print(const struct image_verb *v, json_t *json);
+/** EXIT_SUCCESS when everything printed has reached stdout. */
+int image_verb_flush(const struct image_verb *v);
+/** BYTES for people: "145.2 MiB", in BUF of IMAGE_VERB_SIZE_TEXT. */
+#define IMAGE_VERB_SIZE_TEXT 32
+const char *image_verb_size(uint64_t bytes, char *buf);

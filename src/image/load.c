@@ -1,0 +1,208 @@
+/* image_load(): from a reference to a record in the store. Everything is made in tmp/; layers move
+ * to their places when all of them are there and on disk, the record comes last. */
+#include "base/fdio.h"
+#include "image/bounds.h"
+#include "image/fields.h"
+#include "image/names.h"
+#include "image/oci.h"
+#include "image/store.h"
+#include "image/unpack.h"
+
+#include <string.h>
+
+struct load {
+    struct image_store *store;
+    const struct image_load_options *options;
+    struct oci_layout *layout;
+    struct oci_manifest *manifest;
+    struct digest *diff_ids; /* one a layer of the manifest */
+    bool *fresh;             /* which of them were unpacked now */
+    struct image *image;
+    struct oci_descriptor *unpacking;
+    char what[64];
+};
+
+static void load_clear(struct load *l)
+{
+    oci_layout_close(l->layout);
+    oci_manifest_free(l->manifest);
+    free(l->diff_ids);
+    free(l->fresh);
+    image_free(l->image);
+}
+
+static int read_config(struct load *l, struct error *e)
+{
+    _cleanup_json_ json_t *json = NULL;
+    char text[DIGEST_TEXT_SIZE];
+    size_t n = 0;
+    int r = oci_layout_read(l->layout, &l->manifest->config, "configuration", &json, e);
+
+    if (r < 0)
+        return r;
+    r = oci_config_parse(json, l->image, &l->diff_ids, &n, e);
+    if (r >= 0 && n != l->manifest->n_layers)
+        r = error_set(e, -EBADMSG, "rootfs.diff_ids: %zu entries, the manifest has %zu layers", n,
+                      l->manifest->n_layers);
+    if (r < 0)
+        return error_prefix(e, r, "configuration %s",
+                            digest_text(&l->manifest->config.digest, text));
+    l->image->id = strdup(digest_text(&l->manifest->config.digest, text));
+    l->image->digest = strdup(digest_text(&l->manifest->self.digest, text));
+    return l->image->id && l->image->digest ? 0 : error_sys(e, -ENOMEM, "image");
+}
+
+static void report_progress(void *userdata, uint64_t done)
+{
+    struct load *l = userdata;
+
+    l->options->progress(l->options->userdata, l->what, done, l->unpacking->size);
+}
+
+static int unpack_one(struct load *l, size_t i, struct error *e)
+{
+    struct oci_descriptor *blob = &l->manifest->layers[i];
+    const struct digest *diff_id = &l->diff_ids[i];
+    _cleanup_close_ int blob_fd = -EBADF, root_fd = -EBADF;
+    _cleanup_notes_ struct layer_notes notes = {0};
+    struct unpack_request q = {.blob = blob, .diff_id = diff_id, .userdata = l};
+    int r = oci_layout_open_blob(l->layout, blob, &blob_fd, e);
+
+    if (r >= 0)
+        r = store_begin_layer(l->store, diff_id, &root_fd, e);
+    if (r < 0)
+        return r;
+    q.blob_fd = blob_fd;
+    q.root_fd = root_fd;
+    l->unpacking = blob;
+    snprintf(l->what, sizeof(l->what), "layer %zu of %zu", i + 1, l->manifest->n_layers);
+    if (l->options->progress)
+        q.progress = report_progress;
+    r = unpack_layer(&q, &notes, e);
+    return r < 0 ? r : store_note_layer(l->store, diff_id, &notes, e);
+}
+
+/* A layer that stands twice in the image is unpacked once. */
+static bool unpacked_before(const struct load *l, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (l->fresh[j] && digest_equal(&l->diff_ids[j], &l->diff_ids[i]))
+            return true;
+    return false;
+}
+
+static int unpack_layers(struct load *l, struct error *e)
+{
+    l->fresh = calloc(l->manifest->n_layers, sizeof(*l->fresh));
+    if (!l->fresh)
+        return error_sys(e, -ENOMEM, "layers");
+    for (size_t i = 0; i < l->manifest->n_layers; i++) {
+        char text[DIGEST_TEXT_SIZE];
+        bool there = false;
+        int r = store_has_layer(l->store, &l->diff_ids[i], &there, e);
+        if (r >= 0 && !there && !unpacked_before(l, i)) {
+            r = unpack_one(l, i, e);
+            l->fresh[i] = true;
+        }
+        if (r < 0)
+            return error_prefix(e, r, "layer %s",
+                                digest_text(&l->manifest->layers[i].digest, text));
+    }
+    return 0;
+}
+
+static int commit_layers(struct load *l, struct error *e)
+{
+    bool any = false;
+    int r = 0;
+
+    for (size_t i = 0; i < l->manifest->n_layers; i++)
+        any |= l->fresh[i];
+    if (any)
+        r = store_sync(l->store, e);
+    for (size_t i = 0; r >= 0 && i < l->manifest->n_layers; i++)
+        if (l->fresh[i])
+            r = store_commit_layer(l->store, &l->diff_ids[i], e);
+    return r;
+}
+
+static int sum_up_layers(struct load *l, struct error *e)
+{
+    for (char **layer = l->image->layers; *layer; layer++) {
+        _cleanup_notes_ struct layer_notes notes = {0};
+        struct digest diff_id;
+        int r = digest_parse(*layer, &diff_id);
+        if (r >= 0)
+            r = store_read_notes(l->store, &diff_id, &notes, e);
+        if (r < 0)
+            return r;
+        l->image->size += notes.bytes;
+        l->image->dropped_devices += notes.dropped_devices;
+        l->image->dropped_xattrs += notes.dropped_xattrs;
+    }
+    return 0;
+}
+
+static int load_image(struct load *l, const struct image_reference *reference, struct error *e)
+{
+    int r = oci_layout_open(reference->directory, &l->layout, e);
+
+    if (r >= 0)
+        r = oci_layout_resolve(l->layout, reference->reference, &l->manifest, e);
+    if (r >= 0)
+        r = read_config(l, e);
+    if (r >= 0)
+        r = unpack_layers(l, e);
+    return r < 0 ? error_prefix(e, r, "oci:%s", reference->directory) : 0;
+}
+
+static int choose_name(const struct image_reference *reference, const char *wanted, char **ret,
+                       struct error *e)
+{
+    char *copy;
+    int r;
+
+    if (!wanted)
+        return image_reference_name(reference, ret, e);
+    r = image_name_check(wanted, e);
+    if (r < 0)
+        return r;
+    copy = strdup(wanted);
+    if (!copy)
+        return error_sys(e, -ENOMEM, "image name");
+    *ret = copy;
+    return 0;
+}
+
+int image_load(struct image_store *s, const char *reference,
+               const struct image_load_options *options, struct image **ret_image, struct error *e)
+{
+    static const struct image_load_options none;
+    _cleanup_(load_clear) struct load l = {.store = s, .options = options ? options : &none};
+    _cleanup_reference_ struct image_reference parsed = {0};
+    int r;
+
+    if (s->mode != IMAGE_STORE_CHANGE)
+        return error_set(e, -EROFS, "image store %s: opened for reading only", s->directory);
+    r = image_reference_parse(reference, &parsed, e);
+    if (r < 0)
+        return r;
+    l.image = calloc(1, sizeof(*l.image));
+    if (!l.image)
+        return error_sys(e, -ENOMEM, "image");
+    r = choose_name(&parsed, l.options->name, &l.image->name, e);
+    if (r >= 0)
+        r = load_image(&l, &parsed, e);
+    if (r >= 0)
+        r = commit_layers(&l, e);
+    if (r >= 0)
+        r = sum_up_layers(&l, e);
+    if (r >= 0)
+        r = store_save_image(s, l.image, e);
+    if (r < 0) {
+        store_empty_tmp(s, NULL);
+        return r;
+    }
+    *ret_image = TAKE_PTR(l.image);
+    return 0;
+}

@@ -1,0 +1,143 @@
+#include "image/names.h"
+
+#include "image/fields.h"
+#include "image/image.h"
+
+#include <linux/limits.h>
+#include <string.h>
+
+#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#define NAME_CHARACTERS    LETTERS_AND_DIGITS "._/:@+-"
+#define FILE_CHARACTERS    LETTERS_AND_DIGITS "._-"
+
+int image_name_check(const char *name, struct error *e)
+{
+    char shown[FIELD_SHOWN_MAX];
+
+    if (!name[0])
+        return error_set(e, -EINVAL, "an image name cannot be empty");
+    show_foreign(name, shown);
+    if (strlen(name) > IMAGE_NAME_MAX)
+        return error_set(e, -EINVAL, "image name \"%s\": longer than %d characters", shown,
+                         IMAGE_NAME_MAX);
+    if (name[strspn(name, NAME_CHARACTERS)])
+        return error_set(e, -EINVAL,
+                         "image name \"%s\": only letters, digits and . _ / : @ + - are allowed",
+                         shown);
+    if (!strchr(LETTERS_AND_DIGITS, name[0]))
+        return error_set(e, -EINVAL, "image name \"%s\": must begin with a letter or a digit",
+                         shown);
+    return 0;
+}
+
+int image_file_name(const char *name, char *buf, struct error *e)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t used = 0;
+
+    for (const char *p = name; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (used + 3 + sizeof(IMAGE_FILE_SUFFIX) > NAME_MAX + 1)
+            return error_set(e, -ENAMETOOLONG, "image name \"%s\": too long for a file name", name);
+        if (strchr(FILE_CHARACTERS, c)) {
+            buf[used++] = *p;
+            continue;
+        }
+        buf[used++] = '%';
+        buf[used++] = digits[c >> 4];
+        buf[used++] = digits[c & 15];
+    }
+    memcpy(buf + used, IMAGE_FILE_SUFFIX, sizeof(IMAGE_FILE_SUFFIX));
+    return 0;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int image_name_from_file(const char *file, char *name)
+{
+    char again[NAME_MAX + 1];
+    size_t length = strlen(file), suffix = strlen(IMAGE_FILE_SUFFIX), used = 0;
+
+    if (length <= suffix || strcmp(file + length - suffix, IMAGE_FILE_SUFFIX) != 0)
+        return -EINVAL;
+    for (size_t i = 0; i < length - suffix; i++) {
+        int c = (unsigned char)file[i];
+        if (used >= IMAGE_NAME_MAX)
+            return -EINVAL;
+        if (c == '%') {
+            int high = hex_value(file[i + 1]);
+            int low = high < 0 ? -1 : hex_value(file[i + 2]);
+            if (low < 0)
+                return -EINVAL;
+            c = high << 4 | low;
+            i += 2;
+        }
+        name[used++] = (char)c;
+    }
+    name[used] = 0;
+    if (image_name_check(name, NULL) < 0 || image_file_name(name, again, NULL) < 0)
+        return -EINVAL;
+    return strcmp(again, file) == 0 ? 0 : -EINVAL;
+}
+
+void image_reference_clear(struct image_reference *r)
+{
+    free(r->directory);
+    free(r->reference);
+    r->directory = r->reference = NULL;
+}
+
+int image_reference_parse(const char *text, struct image_reference *ret, struct error *e)
+{
+    _cleanup_reference_ struct image_reference r = {0};
+    const char *directory, *colon;
+
+    if (strncmp(text, "oci:", 4) != 0) {
+        char shown[FIELD_SHOWN_MAX];
+        return error_set(e, -EINVAL, "image reference \"%s\": expected oci:DIRECTORY[:REFERENCE]",
+                         show_foreign(text, shown));
+    }
+    directory = text + 4;
+    colon = strchrnul(directory, ':');
+    if (colon == directory)
+        return error_set(e, -EINVAL, "image reference oci: names no directory");
+    r.directory = strndup(directory, (size_t)(colon - directory));
+    if (*colon) {
+        if (!colon[1])
+            return error_set(e, -EINVAL, "image reference %s: nothing behind the last colon", text);
+        r.reference = strdup(colon + 1);
+    }
+    if (!r.directory || (*colon && !r.reference))
+        return error_sys(e, -ENOMEM, "image reference");
+    *ret = r;
+    r = (struct image_reference){0};
+    return 0;
+}
+
+int image_reference_name(const struct image_reference *r, char **ret, struct error *e)
+{
+    const char *name = r->reference;
+    _cleanup_free_ char *copy = NULL;
+    int result;
+
+    if (!name) {
+        char *path = strdupa(r->directory);
+        size_t length = strlen(path);
+        while (length > 1 && path[length - 1] == '/')
+            path[--length] = 0;
+        name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    }
+    result = image_name_check(name, e);
+    if (result < 0)
+        return error_prefix(e, result, "choose another one with --name");
+    copy = strdup(name);
+    if (!copy)
+        return error_sys(e, -ENOMEM, "image name");
+    *ret = TAKE_PTR(copy);
+    return 0;
+}

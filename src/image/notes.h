@@ -1,0 +1,41 @@
+/* What the unpacking of a layer found out that its tree does not tell. Paths are canonical: no
+ * leading slash, no "." or "..", "" for the layer's root. */
+#pragma once
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/** A growing list of strings in one piece of memory, each with its NUL. */
+struct path_list {
+    char *text; /* owned */
+    size_t size, capacity, count;
+};
+
+/** Appends a copy. -ENOSPC beyond LAYER_NAMES_MAX, -ENOMEM. */
+int path_list_add(struct path_list *l, const char *path);
+void path_list_clear(struct path_list *l);
+#define path_list_foreach(path, l)                                                                 \
+    for (const char *path = (l)->text; path && path < (l)->text + (l)->size;                       \
+         path += strlen(path) + 1)
+
+struct layer_notes {
+    uint64_t bytes; /* contents of regular files */
+    uint64_t entries;
+    uint64_t dropped_devices;
+    uint64_t dropped_xattrs;
+    struct path_list opaque;    /* directories that hide what is below them */
+    struct path_list implied;   /* parents that no entry describes */
+    struct path_list whiteouts; /* directories with whiteouts in them */
+};
+
+void layer_notes_clear(struct layer_notes *n);
+#define _cleanup_notes_ _cleanup_(layer_notes_clear)
+
+/** As JSON, a new reference; NULL when there is no memory. Names are bytes, JSON is not: each is
+ * percent-encoded. */
+json_t *layer_notes_to_json(const struct layer_notes *n);
+int layer_notes_from_json(const json_t *json, struct layer_notes *ret, struct error *e);

@@ -1,0 +1,36 @@
+/* The inside of an image store, for the room's own files; users take image.h. */
+#pragma once
+
+#include "image/digest.h"
+#include "image/image.h"
+#include "image/notes.h"
+
+struct image_store {
+    char *directory; /* as given, for error lines */
+    enum image_store_mode mode;
+    int fd;
+    int lock_fd; /* holds the shared lock */
+    int layers_fd;
+    int images_fd;
+    int tmp_fd; /* IMAGE_STORE_CHANGE: holds its exclusive lock */
+};
+
+/** Whether the layer is there, with its notes. */
+int store_has_layer(struct image_store *s, const struct digest *diff_id, bool *ret,
+                    struct error *e);
+int store_read_notes(struct image_store *s, const struct digest *diff_id, struct layer_notes *ret,
+                     struct error *e);
+/** Makes the empty directory tmp/HEX (0755) for a layer and opens it. */
+int store_begin_layer(struct image_store *s, const struct digest *diff_id, int *ret_fd,
+                      struct error *e);
+/** Writes the notes beside it, to be moved with it. */
+int store_note_layer(struct image_store *s, const struct digest *diff_id,
+                     const struct layer_notes *notes, struct error *e);
+/** Everything below the store reaches the disk. */
+int store_sync(struct image_store *s, struct error *e);
+/** Moves tmp/HEX and its notes to layers/. */
+int store_commit_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
+/** Makes the moved layers durable, then writes the record and makes it visible. */
+int store_save_image(struct image_store *s, const struct image *image, struct error *e);
+/** Removes whatever lies in tmp/. */
+int store_empty_tmp(struct image_store *s, struct error *e);

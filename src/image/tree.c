@@ -1,0 +1,307 @@
+#include "image/tree_internal.h"
+
+#include "base/fdio.h"
+#include "image/fields.h"
+
+#include <string.h>
+#include <sys/sysmacros.h>
+
+int layer_tree_new(int root_fd, struct layer_notes *notes, struct layer_tree **ret)
+{
+    struct layer_tree *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return -ENOMEM;
+    t->root_fd = root_fd;
+    t->parent_fd = -EBADF;
+    t->notes = notes;
+    *ret = t;
+    return 0;
+}
+
+void layer_tree_free(struct layer_tree *t)
+{
+    if (!t)
+        return;
+    safe_close(t->parent_fd);
+    path_list_clear(&t->directories);
+    free(t->times);
+    free(t);
+}
+
+static int make_root(struct layer_tree *t, const struct tar_entry *entry, struct error *e)
+{
+    int r;
+
+    if (entry->type != TAR_DIRECTORY)
+        return error_set(e, -EBADMSG, "the layer's root can only be a directory");
+    r = tree_set_attributes(t, t->root_fd, entry, e);
+    t->root_described = true;
+    return r < 0 ? r : tree_describe_directory(t, "", &entry->mtime, e);
+}
+
+static int make_directory(struct layer_tree *t, int parent_fd, const struct entry_name *n,
+                          const struct tar_entry *entry, struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF;
+    bool made;
+    int r = tree_make_directory(t, parent_fd, n->path, n->base, 0700, &made, e);
+
+    if (r < 0)
+        return r;
+    fd = openat(parent_fd, n->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_sys(e, -errno, "open");
+    r = tree_set_attributes(t, fd, entry, e);
+    return r < 0 ? r : tree_describe_directory(t, n->path, &entry->mtime, e);
+}
+
+static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct error *e)
+{
+    const uint8_t *data;
+    uint64_t offset = 0, end = 0;
+    size_t n;
+    int r;
+
+    while ((r = tar_data(reader, &data, &n, &offset, e)) > 0) {
+        end = offset + n;
+        while (n > 0) {
+            ssize_t written = pwrite(fd, data, n, (off_t)offset);
+            if (written < 0 && errno == EINTR)
+                continue;
+            if (written < 0)
+                return error_sys(e, -errno, "write");
+            data += written;
+            n -= (size_t)written;
+            offset += (uint64_t)written;
+        }
+    }
+    if (r < 0)
+        return r;
+    /* A sparse file may end in a hole. */
+    if (end < size && ftruncate(fd, (off_t)size) < 0)
+        return error_sys(e, -errno, "ftruncate");
+    return 0;
+}
+
+static int make_file(struct layer_tree *t, int parent_fd, const struct entry_name *n,
+                     const struct tar_entry *entry, struct tar_reader *reader, struct error *e)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry->mtime};
+    _cleanup_close_ int fd = openat(parent_fd, n->base, flags, 0600);
+    bool whiteout;
+    int r;
+
+    if (fd < 0 && errno == EEXIST) {
+        r = tree_clear_place(t, parent_fd, n->base, &whiteout, e);
+        if (r < 0)
+            return r;
+        fd = openat(parent_fd, n->base, flags, 0600);
+    }
+    if (fd < 0)
+        return error_sys(e, -errno, "create");
+    r = write_data(fd, reader, entry->size, e);
+    /* After the data: writing clears set-id bits and capabilities. */
+    if (r >= 0)
+        r = tree_set_attributes(t, fd, entry, e);
+    if (r >= 0 && futimens(fd, times) < 0)
+        r = error_sys(e, -errno, "set the time");
+    t->notes->bytes += entry->size;
+    return r;
+}
+
+/* Owner, mode and time of what cannot or should not be opened. */
+static int set_by_name(int parent_fd, const char *base, const struct tar_entry *entry,
+                       struct error *e)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry->mtime};
+
+    if (fchownat(parent_fd, base, (uid_t)entry->uid, (gid_t)entry->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_sys(e, -errno, "chown");
+    if (entry->type == TAR_FIFO && fchmodat(parent_fd, base, entry->mode, 0) < 0)
+        return error_sys(e, -errno, "chmod");
+    if (utimensat(parent_fd, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_sys(e, -errno, "set the time");
+    return 0;
+}
+
+static int make_symlink_or_fifo(struct layer_tree *t, int parent_fd, const struct entry_name *n,
+                                const struct tar_entry *entry, struct error *e)
+{
+    bool whiteout;
+    int r = tree_drop_xattrs(t, entry, e);
+
+    if (r >= 0)
+        r = tree_clear_place(t, parent_fd, n->base, &whiteout, e);
+    if (r < 0)
+        return r;
+    if (entry->type == TAR_SYMLINK && !entry->link[0])
+        return error_set(e, -EBADMSG, "a link to nothing");
+    if (entry->type == TAR_SYMLINK)
+        r = symlinkat(entry->link, parent_fd, n->base);
+    else
+        r = mknodat(parent_fd, n->base, S_IFIFO | 0600, 0);
+    if (r < 0)
+        return error_sys(e, -errno, "create");
+    return set_by_name(parent_fd, n->base, entry, e);
+}
+
+/* Both ends by their directories' descriptors; the last component of neither is followed. */
+static int link_from(struct layer_tree *t, int parent_fd, const struct entry_name *n,
+                     const struct entry_name *target, struct error *e)
+{
+    _cleanup_close_ int target_fd = fd_openat2(t->root_fd, target->parent[0] ? target->parent : ".",
+                                               O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    struct stat there, here;
+    bool whiteout;
+    int r = target_fd < 0 ? target_fd : tree_stat(target_fd, target->base, &there);
+
+    if (r == -ENOENT || r == -ENOTDIR || (r == 0 && tree_is_whiteout(&there)))
+        return error_set(e, -EBADMSG, "a hard link to a file that is not in this layer");
+    if (r < 0)
+        return error_sys(e, r, "the target of the hard link");
+    if (S_ISDIR(there.st_mode))
+        return error_set(e, -EBADMSG, "a hard link to a directory");
+    if (tree_stat(parent_fd, n->base, &here) == 0 && here.st_ino == there.st_ino &&
+        here.st_dev == there.st_dev)
+        return 0;
+    r = tree_clear_place(t, parent_fd, n->base, &whiteout, e);
+    if (r < 0)
+        return r;
+    if (linkat(target_fd, target->base, parent_fd, n->base, 0) < 0)
+        return error_sys(e, -errno, "link");
+    return 0;
+}
+
+static int make_hardlink(struct layer_tree *t, int parent_fd, const struct entry_name *n,
+                         const struct tar_entry *entry, struct error *e)
+{
+    struct entry_name target;
+    int r = entry_name_parse(entry->link, &target, e);
+
+    if (r >= 0 && target.kind != ENTRY_NODE)
+        r = error_set(e, -EBADMSG, "not a file");
+    if (r < 0)
+        return error_prefix(e, r, "the target of the hard link");
+    return link_from(t, parent_fd, n, &target, e);
+}
+
+/* A device of the layer is not made; an earlier entry of its name still goes. */
+static int drop_device(struct layer_tree *t, const struct entry_name *n,
+                       const struct tar_entry *entry, struct error *e)
+{
+    _cleanup_close_ int fd = fd_openat2(t->root_fd, n->parent[0] ? n->parent : ".",
+                                        O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    bool whiteout;
+    int r = tree_drop_xattrs(t, entry, e);
+
+    t->notes->dropped_devices++;
+    if (r < 0 || fd < 0)
+        return r;
+    return tree_clear_place(t, fd, n->base, &whiteout, e);
+}
+
+static int make_node(struct layer_tree *t, const struct entry_name *n,
+                     const struct tar_entry *entry, struct tar_reader *reader, struct error *e)
+{
+    int parent_fd, r;
+
+    if (entry->type == TAR_CHARACTER_DEVICE || entry->type == TAR_BLOCK_DEVICE)
+        return drop_device(t, n, entry, e);
+    r = tree_open_parent(t, n->parent, &parent_fd, e);
+    if (r < 0)
+        return r;
+    switch (entry->type) {
+    case TAR_DIRECTORY:
+        return make_directory(t, parent_fd, n, entry, e);
+    case TAR_HARDLINK:
+        return make_hardlink(t, parent_fd, n, entry, e);
+    case TAR_SYMLINK:
+    case TAR_FIFO:
+        return make_symlink_or_fifo(t, parent_fd, n, entry, e);
+    default:
+        return make_file(t, parent_fd, n, entry, reader, e);
+    }
+}
+
+static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struct error *e)
+{
+    struct stat st;
+    int parent_fd, r = tree_open_parent(t, n->parent, &parent_fd, e);
+
+    if (r < 0)
+        return r;
+    if (mknodat(parent_fd, n->base, S_IFCHR, makedev(0, 0)) == 0) {
+        /* One note a directory is enough; they mostly come in a row. */
+        const struct path_list *l = &t->notes->whiteouts;
+        size_t length = strlen(n->parent) + 1;
+        if (l->size >= length && memcmp(l->text + l->size - length, n->parent, length) == 0 &&
+            (l->size == length || !l->text[l->size - length - 1]))
+            return 0;
+        return tree_note(&t->notes->whiteouts, n->parent, e);
+    }
+    if (errno != EEXIST)
+        return error_sys(e, -errno, "make the whiteout");
+    r = tree_stat(parent_fd, n->base, &st);
+    if (r < 0)
+        return error_sys(e, r, "stat");
+    /* The layer's own file hides the lower one already; its own directory would be merged. */
+    return S_ISDIR(st.st_mode) ? tree_note(&t->notes->opaque, n->path, e) : 0;
+}
+
+static int make_opaque(struct layer_tree *t, const struct entry_name *n, struct error *e)
+{
+    int parent_fd, r = tree_open_parent(t, n->path, &parent_fd, e);
+
+    return r < 0 ? r : tree_note(&t->notes->opaque, n->path, e);
+}
+
+static int check_bounds(struct layer_tree *t, const struct tar_entry *entry, struct error *e)
+{
+    if (++t->notes->entries > LAYER_ENTRIES_MAX)
+        return error_set(e, -EFBIG, "more than %d entries in the layer", LAYER_ENTRIES_MAX);
+    if (entry->uid > ENTRY_OWNER_MAX || entry->gid > ENTRY_OWNER_MAX)
+        return error_set(e, -EBADMSG, "owner %llu:%llu is outside 0..%d",
+                         (unsigned long long)entry->uid, (unsigned long long)entry->gid,
+                         ENTRY_OWNER_MAX);
+    if (entry->size > LAYER_BYTES_MAX - t->notes->bytes)
+        return error_set(e, -EFBIG, "the layer's files have more than %llu bytes",
+                         (unsigned long long)LAYER_BYTES_MAX);
+    return 0;
+}
+
+static int add_entry(struct layer_tree *t, const struct tar_entry *entry, struct tar_reader *reader,
+                     struct error *e)
+{
+    struct entry_name n;
+    int r = entry_name_parse(entry->path, &n, e);
+
+    if (r >= 0)
+        r = check_bounds(t, entry, e);
+    if (r < 0)
+        return r;
+    if (n.kind == ENTRY_ROOT)
+        return make_root(t, entry, e);
+    if (n.kind == ENTRY_NODE)
+        return make_node(t, &n, entry, reader, e);
+    /* AUFS made all whiteouts hard links of one file. */
+    if (entry->type != TAR_FILE && entry->type != TAR_HARDLINK)
+        return error_set(e, -EBADMSG, "a whiteout that is not a file");
+    return n.kind == ENTRY_OPAQUE ? make_opaque(t, &n, e) : make_whiteout(t, &n, e);
+}
+
+int layer_tree_unpack(struct layer_tree *t, struct tar_reader *reader, struct error *e)
+{
+    const struct tar_entry *entry = NULL;
+    int r;
+
+    while ((r = tar_next(reader, &entry, e)) >= 0 && entry) {
+        r = add_entry(t, entry, reader, e);
+        if (r < 0) {
+            char shown[FIELD_SHOWN_MAX];
+            return error_prefix(e, r, "entry \"%s\"", show_foreign(entry->path, shown));
+        }
+    }
+    return r < 0 ? r : tree_finish(t, e);
+}

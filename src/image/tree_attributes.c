@@ -1,0 +1,193 @@
+/* What an entry says about its file beside the content. */
+#include "image/tree_internal.h"
+
+#include "base/fdio.h"
+#include "image/fields.h"
+
+#include <string.h>
+#include <sys/xattr.h>
+
+#define CAPABILITY "security.capability"
+
+/* Attributes by which overlayfs is steered would let a layer speak about other layers. */
+static bool steers_overlayfs(const char *name)
+{
+    return strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "user.overlay.", 13) == 0;
+}
+
+static bool is_kept(const char *name)
+{
+    return strncmp(name, "user.", 5) == 0 || strcmp(name, CAPABILITY) == 0;
+}
+
+static int refuse_steering(const struct tar_xattr *xattr, struct error *e)
+{
+    char shown[FIELD_SHOWN_MAX];
+
+    if (!steers_overlayfs(xattr->name))
+        return 0;
+    return error_set(e, -EBADMSG, "the extended attribute \"%s\" would steer overlayfs",
+                     show_foreign(xattr->name, shown));
+}
+
+int tree_drop_xattrs(struct layer_tree *t, const struct tar_entry *entry, struct error *e)
+{
+    for (size_t i = 0; i < entry->n_xattrs; i++) {
+        int r = refuse_steering(&entry->xattrs[i], e);
+        if (r < 0)
+            return r;
+    }
+    t->notes->dropped_xattrs += entry->n_xattrs;
+    return 0;
+}
+
+/* security.capability is kept as it is: written by a writer in a user namespace whose root is the
+ * host's, the kernel keeps it as version 3 with root 0, which means the same. */
+static int set_xattr(struct layer_tree *t, int fd, const struct tar_xattr *xattr, struct error *e)
+{
+    char shown[FIELD_SHOWN_MAX];
+    int r = refuse_steering(xattr, e);
+
+    if (r < 0)
+        return r;
+    if (!is_kept(xattr->name)) {
+        t->notes->dropped_xattrs++;
+        return 0;
+    }
+    if (fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) == 0)
+        return 0;
+    /* tmpfs has had user.* since Linux 6.6 only; programs live without. */
+    if (errno == EOPNOTSUPP && strcmp(xattr->name, CAPABILITY) != 0) {
+        t->notes->dropped_xattrs++;
+        return 0;
+    }
+    r = -errno;
+    return error_sys(e, r, "the extended attribute \"%s\"", show_foreign(xattr->name, shown));
+}
+
+int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *entry,
+                        struct error *e)
+{
+    if (fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid) < 0)
+        return error_sys(e, -errno, "chown");
+    /* After chown, which clears set-id bits. */
+    if (fchmod(fd, entry->mode) < 0)
+        return error_sys(e, -errno, "chmod");
+    for (size_t i = 0; i < entry->n_xattrs; i++) {
+        int r = set_xattr(t, fd, &entry->xattrs[i], e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int tree_describe_directory(struct layer_tree *t, const char *path, const struct timespec *mtime,
+                            struct error *e)
+{
+    size_t n = t->directories.count;
+
+    if (n == t->times_capacity) {
+        size_t capacity = n ? 2 * n : 256;
+        struct timespec *grown = reallocarray(t->times, capacity, sizeof(*grown));
+        if (!grown)
+            return error_sys(e, -ENOMEM, "remember a time");
+        t->times = grown;
+        t->times_capacity = capacity;
+    }
+    t->times[n] = *mtime;
+    return tree_note(&t->directories, path, e);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char **sorted(const struct path_list *l)
+{
+    const char **array = calloc(l->count + 1, sizeof(*array));
+    size_t n = 0;
+
+    if (!array)
+        return NULL;
+    path_list_foreach(path, l) array[n++] = path;
+    if (n > 0)
+        qsort(array, n, sizeof(*array), compare_paths);
+    return array;
+}
+
+/* Opens a directory that was noted, -ENOTDIR or -ENOENT where a later entry took its place. */
+static int open_noted(struct layer_tree *t, const char *path)
+{
+    return fd_openat2(t->root_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY, 0,
+                      RESOLVE_UNTRUSTED);
+}
+
+/* Sorts the list, and leaves out doubles, what is no directory any more and what is in WITHOUT. */
+static int tidy(struct layer_tree *t, struct path_list *l, const struct path_list *without,
+                struct error *e)
+{
+    struct path_list tidied = {0};
+    _cleanup_free_ const char **paths = sorted(l);
+    _cleanup_free_ const char **others = without ? sorted(without) : NULL;
+    int r = 0;
+
+    if (!paths || (without && !others))
+        return error_sys(e, -ENOMEM, "sort names");
+    for (size_t i = 0; r >= 0 && i < l->count; i++) {
+        _cleanup_close_ int fd = -EBADF;
+        if (i > 0 && strcmp(paths[i], paths[i - 1]) == 0)
+            continue;
+        if (others && bsearch(&paths[i], others, without->count, sizeof(*others), compare_paths))
+            continue;
+        fd = open_noted(t, paths[i]);
+        if (fd >= 0)
+            r = tree_note(&tidied, paths[i], e);
+    }
+    path_list_clear(l);
+    *l = tidied;
+    return r;
+}
+
+static int set_time(struct layer_tree *t, const char *path, const struct timespec *mtime,
+                    struct error *e)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, *mtime};
+    _cleanup_close_ int fd = open_noted(t, path);
+
+    if (fd == -ENOENT || fd == -ENOTDIR)
+        return 0;
+    if (fd < 0)
+        return error_sys(e, fd, "open a directory again");
+    return futimens(fd, times) < 0 ? error_sys(e, -errno, "set a directory's time") : 0;
+}
+
+int tree_finish(struct layer_tree *t, struct error *e)
+{
+    static const struct timespec epoch; /* the same tree each time it is unpacked */
+    size_t i = 0;
+    int r = t->root_described ? 0 : tree_note(&t->notes->implied, "", e);
+
+    if (r >= 0)
+        r = tidy(t, &t->notes->implied, &t->directories, e);
+    if (r >= 0)
+        r = tidy(t, &t->notes->opaque, NULL, e);
+    if (r >= 0)
+        r = tidy(t, &t->notes->whiteouts, NULL, e);
+    if (r < 0)
+        return r;
+    path_list_foreach(path, &t->notes->implied)
+    {
+        r = set_time(t, path, &epoch, e);
+        if (r < 0)
+            return r;
+    }
+    /* Of an entry that came twice, the last time stays. */
+    path_list_foreach(path, &t->directories)
+    {
+        r = set_time(t, path, &t->times[i++], e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* What the files of the tree writer share. */
+#pragma once
+
+#include "image/entry.h"
+#include "image/tree.h"
+
+#include <sys/stat.h>
+
+struct layer_tree {
+    int root_fd;
+    struct layer_notes *notes;
+    char parent[ENTRY_PATH_MAX + 1]; /* the directory last used and its descriptor */
+    int parent_fd;                   /* -EBADF: none; the root's is not kept here */
+    bool parent_stale;               /* the name may lead elsewhere by now */
+    struct path_list directories;    /* described by entries, with their times */
+    struct timespec *times;
+    size_t times_capacity;
+    bool root_described;
+};
+
+/** The directory's descriptor, valid until the next call and not the caller's to close; the
+ * directory is made where it is missing. */
+int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct error *e);
+/** What stands at BASE; -ENOENT where nothing does. */
+int tree_stat(int parent_fd, const char *base, struct stat *ret);
+bool tree_is_whiteout(const struct stat *st);
+/** Removes what stands at BASE, a whole tree if need be; *ret_whiteout tells that it was one. */
+int tree_clear_place(struct layer_tree *t, int parent_fd, const char *base, bool *ret_whiteout,
+                     struct error *e);
+/** Makes a directory at BASE, or takes the one that is there. PATH is its name in the notes. */
+int tree_make_directory(struct layer_tree *t, int parent_fd, const char *path, const char *base,
+                        mode_t mode, bool *ret_made, struct error *e);
+int tree_note(struct path_list *list, const char *path, struct error *e);
+
+/** Owner, mode and attributes of an open file or directory; not its time. */
+int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *entry,
+                        struct error *e);
+/** Counts attributes that this kind of file cannot have; refuses those that would steer overlayfs.
+ */
+int tree_drop_xattrs(struct layer_tree *t, const struct tar_entry *entry, struct error *e);
+
+/** Remembers a directory's time. */
+int tree_describe_directory(struct layer_tree *t, const char *path, const struct timespec *mtime,
+                            struct error *e);
+/** Sets the times of all directories and brings the notes into order. */
+int tree_finish(struct layer_tree *t, struct error *e);

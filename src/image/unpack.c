@@ -1,0 +1,341 @@
+#include "image/unpack.h"
+
+#include "base/fdio.h"
+#include "image/bounds.h"
+#include "image/confine.h"
+#include "image/entry.h"
+#include "image/pipeline.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#define FEED_SIZE ((size_t)256 << 10)
+#define PIPE_SIZE (1 << 20) /* what an unprivileged process may have */
+#define LISTS     3
+
+/* What the child sends at its end, before the lists' bytes. Judged like foreign data. */
+struct report {
+    struct error error;
+    struct digest diff_id;
+    uint64_t bytes, entries, dropped_devices, dropped_xattrs;
+    uint64_t list_sizes[LISTS];
+};
+
+/* The child's first word: its namespaces wait for their ids, or a report of failure follows. */
+#define READY  "r"
+#define FAILED "f"
+
+/* Numbers of the child's descriptors, all others are closed. */
+enum { CHILD_INPUT = 3, CHILD_REPORT, CHILD_DIRECTORY, CHILD_FDS_END };
+
+static void lists_of(struct layer_notes *n, struct path_list **lists)
+{
+    lists[0] = &n->opaque;
+    lists[1] = &n->implied;
+    lists[2] = &n->whiteouts;
+}
+
+static void send_report(const struct error *error, const struct digest *diff_id,
+                        struct layer_notes *notes)
+{
+    struct path_list *lists[LISTS];
+    struct report report = {
+        .error = *error,
+        .diff_id = *diff_id,
+        .bytes = notes->bytes,
+        .entries = notes->entries,
+        .dropped_devices = notes->dropped_devices,
+        .dropped_xattrs = notes->dropped_xattrs,
+    };
+
+    lists_of(notes, lists);
+    for (int i = 0; i < LISTS; i++)
+        report.list_sizes[i] = lists[i]->size;
+    if (fd_write_full(CHILD_REPORT, &report, sizeof(report)) < 0)
+        return;
+    for (int i = 0; i < LISTS; i++)
+        if (fd_write_full(CHILD_REPORT, lists[i]->text, lists[i]->size) < 0)
+            return;
+}
+
+/* Keeps three descriptors at known numbers, and /dev/null in the places of stdio. */
+static int arrange_descriptors(int input, int report, int root, struct error *e)
+{
+    const int from[] = {input, report, root};
+    int high[ARRAY_SIZE(from)];
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null_fd < 0)
+        return error_sys(e, -errno, "/dev/null");
+    for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+        high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, CHILD_FDS_END);
+        if (high[i] < 0)
+            return error_sys(e, -errno, "dup");
+    }
+    for (int fd = 0; fd < CHILD_INPUT; fd++)
+        if (dup2(null_fd, fd) < 0)
+            return error_sys(e, -errno, "dup2");
+    for (size_t i = 0; i < ARRAY_SIZE(from); i++)
+        if (dup3(high[i], CHILD_INPUT + (int)i, O_CLOEXEC) < 0)
+            return error_sys(e, -errno, "dup3");
+    if (syscall(SYS_close_range, CHILD_FDS_END, ~0U, 0) < 0)
+        return error_sys(e, -errno, "close_range");
+    return 0;
+}
+
+static int wait_for_ids(struct error *e)
+{
+    char go = 0;
+
+    if (fd_write_full(CHILD_REPORT, READY, 1) < 0)
+        return error_set(e, -EPIPE, "the parent is gone");
+    if (fd_read_full(CHILD_INPUT, &go, 1) != 1)
+        return error_set(e, -EPIPE, "the parent gave no ids");
+    return 0;
+}
+
+static void child(pid_t parent, int input, int report, const struct unpack_request *q)
+{
+    struct layer_notes notes = {0};
+    struct error error = ERROR_INIT;
+    struct digest diff_id = {0};
+    int root_fd = -EBADF, r;
+
+    /* Nothing of the parent's comes with us but three descriptors. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+    r = arrange_descriptors(input, report, q->root_fd, &error);
+    if (r >= 0)
+        r = confine_enter_namespaces(CHILD_DIRECTORY, &error);
+    if (r < 0)
+        fd_write_full(CHILD_REPORT, FAILED, 1);
+    else
+        r = wait_for_ids(&error);
+    if (r >= 0)
+        r = confine_to_directory(&root_fd, &error);
+    if (r >= 0) {
+        /* The only way out: a descriptor of the host's mount. */
+        close(CHILD_DIRECTORY);
+        r = pipeline_run(CHILD_INPUT, q->blob->compression, root_fd, &notes, &diff_id, &error);
+    }
+    error.code = r < 0 ? r : 0;
+    /* The parent may be writing: it must learn that nobody reads before it reads the report. */
+    close(CHILD_INPUT);
+    send_report(&error, &diff_id, &notes);
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* A write whose reader is gone returns -EPIPE without the signal, whatever the caller does with
+ * SIGPIPE: it is blocked and taken from the queue. */
+static int write_quietly(int fd, const void *data, size_t size)
+{
+    const struct timespec at_once = {0};
+    sigset_t pipe_set, old;
+    int r;
+
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    r = fd_write_full(fd, data, size);
+    if (r == -EPIPE && !sigismember(&old, SIGPIPE))
+        sigtimedwait(&pipe_set, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return r;
+}
+
+/* Copies the blob into the pipe and hashes it on the way; to the end even when the child has given
+ * up, since a wrong digest explains anything else. */
+static int feed(const struct unpack_request *q, int fd, struct error *e)
+{
+    _cleanup_hasher_ struct hasher hasher = {0};
+    _cleanup_free_ uint8_t *data = malloc(FEED_SIZE);
+    struct digest found;
+    char text[DIGEST_TEXT_SIZE];
+    uint64_t done = 0;
+    bool wanted = true;
+    int r = data ? hasher_start(&hasher, q->blob->digest.algorithm) : -ENOMEM;
+
+    while (r >= 0 && done < q->blob->size) {
+        size_t want = (size_t)MIN((uint64_t)FEED_SIZE, q->blob->size - done);
+        ssize_t n = fd_read_full(q->blob_fd, data, want);
+        if (n <= 0) {
+            r = n < 0 ? (int)n : -EBADMSG;
+            break;
+        }
+        if (wanted && write_quietly(fd, data, (size_t)n) < 0)
+            wanted = false;
+        r = hasher_update(&hasher, data, (size_t)n);
+        done += (uint64_t)n;
+        if (q->progress)
+            q->progress(q->userdata, done);
+    }
+    if (r >= 0)
+        r = hasher_finish(&hasher, &found);
+    if (r < 0)
+        return error_sys(e, r, "read the blob");
+    if (!digest_equal(&found, &q->blob->digest))
+        return error_set(e, -EBADMSG, "digest mismatch: the blob's content is %s",
+                         digest_text(&found, text));
+    return 0;
+}
+
+/* Every path as the tree writer gives it: canonical, and so bounded. */
+static int check_list(struct path_list *l)
+{
+    path_list_foreach(path, l)
+    {
+        struct entry_name n;
+        l->count++;
+        if (path[0] &&
+            (entry_name_parse(path, &n, NULL) < 0 || n.kind != ENTRY_NODE || strcmp(n.path, path)))
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+static int receive_list(int fd, uint64_t size, struct path_list *ret)
+{
+    ssize_t n;
+
+    if (size > LAYER_NAMES_MAX)
+        return -EBADMSG;
+    if (size == 0)
+        return 0;
+    ret->text = malloc(size);
+    if (!ret->text)
+        return -ENOMEM;
+    n = fd_read_full(fd, ret->text, size);
+    if (n < 0)
+        return (int)n;
+    if ((uint64_t)n != size || ret->text[size - 1])
+        return -EBADMSG;
+    ret->size = ret->capacity = size;
+    return check_list(ret);
+}
+
+/* 0 when a whole report came, whatever it says. */
+static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
+{
+    struct path_list *lists[LISTS];
+    int r = 0;
+
+    if (fd_read_full(fd, ret, sizeof(*ret)) != sizeof(*ret))
+        return -EBADMSG;
+    ret->error.text[ERROR_TEXT_MAX - 1] = 0;
+    for (char *p = ret->error.text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127)
+            *p = '?';
+    if (ret->bytes > LAYER_BYTES_MAX || ret->entries > LAYER_ENTRIES_MAX)
+        return -EBADMSG;
+    ret->diff_id.algorithm = DIGEST_SHA256;
+    ret->diff_id.hex[DIGEST_HEX_MAX] = 0;
+    notes->bytes = ret->bytes;
+    notes->entries = ret->entries;
+    notes->dropped_devices = ret->dropped_devices;
+    notes->dropped_xattrs = ret->dropped_xattrs;
+    lists_of(notes, lists);
+    for (int i = 0; r >= 0 && i < LISTS; i++)
+        r = receive_list(fd, ret->list_sizes[i], lists[i]);
+    return r;
+}
+
+static int judge(const struct unpack_request *q, int received, int status,
+                 const struct report *report, struct error *e)
+{
+    char text[DIGEST_TEXT_SIZE];
+
+    if (received < 0 || (WIFSIGNALED(status) && report->error.code == 0)) {
+        if (WIFSIGNALED(status))
+            return error_set(e, -EIO, "the unpacker died of signal %d", WTERMSIG(status));
+        return error_set(e, -EIO, "the unpacker ended without a report");
+    }
+    if (report->error.code < 0)
+        return error_set(e, report->error.code, "%s", report->error.text);
+    if (report->error.code != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return error_set(e, -EIO, "the unpacker failed");
+    if (!digest_equal(&report->diff_id, q->diff_id))
+        return error_set(e, -EBADMSG, "diffID mismatch: the decompressed content is %s",
+                         digest_text(&report->diff_id, text));
+    return 0;
+}
+
+/* Done here because trusted.* takes CAP_SYS_ADMIN. The child is gone, nobody changes the tree. */
+static int mark_opaque(const struct unpack_request *q, const struct layer_notes *notes,
+                       struct error *e)
+{
+    path_list_foreach(path, &notes->opaque)
+    {
+        _cleanup_close_ int fd =
+            fd_openat2(q->root_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY, 0,
+                       RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV);
+        if (fd < 0)
+            return error_sys(e, fd, "open an opaque directory");
+        if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+            return error_sys(e, -errno, "mark an opaque directory");
+    }
+    return 0;
+}
+
+static int talk(const struct unpack_request *q, pid_t pid, int input, int report_fd,
+                struct report *report, struct layer_notes *notes, int *ret_received,
+                struct error *e)
+{
+    char word = 0;
+    int r = 0;
+
+    if (fd_read_full(report_fd, &word, 1) == 1 && word == READY[0]) {
+        r = confine_map_ids(pid, e);
+        if (r >= 0 && write_quietly(input, "g", 1) >= 0)
+            r = feed(q, input, e);
+    }
+    safe_close(input);
+    *ret_received = receive_report(report_fd, report, notes);
+    return r;
+}
+
+static int run_child(const struct unpack_request *q, struct layer_notes *notes, struct error *e)
+{
+    _cleanup_close_ int report_read = -EBADF, report_write = -EBADF;
+    _cleanup_close_ int input_read = -EBADF, input_write = -EBADF;
+    struct report report = {0};
+    int input[2], output[2], status = 0, received = -EBADMSG, r;
+    pid_t parent = getpid(), pid;
+
+    if (pipe2(input, O_CLOEXEC) < 0)
+        return error_sys(e, -errno, "pipe");
+    input_read = input[0], input_write = input[1];
+    if (pipe2(output, O_CLOEXEC) < 0)
+        return error_sys(e, -errno, "pipe");
+    report_read = output[0], report_write = output[1];
+    fcntl(input_write, F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one works, too */
+    pid = fork();
+    if (pid < 0)
+        return error_sys(e, -errno, "fork");
+    if (pid == 0)
+        child(parent, input_read, report_write, q);
+    input_read = safe_close(input_read);
+    report_write = safe_close(report_write);
+    r = talk(q, pid, TAKE_FD(input_write), report_read, &report, notes, &received, e);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return r < 0 ? r : judge(q, received, status, &report, e);
+}
+
+int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct error *e)
+{
+    _cleanup_notes_ struct layer_notes notes = {0};
+    int r = run_child(q, &notes, e);
+
+    if (r >= 0)
+        r = mark_opaque(q, &notes, e);
+    if (r < 0)
+        return r;
+    *ret = notes;
+    notes = (struct layer_notes){0};
+    return 0;
+}

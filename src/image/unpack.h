@@ -1,0 +1,22 @@
+/* One layer: from a blob to a directory, both digests verified. */
+#pragma once
+
+#include "base/error.h"
+#include "image/digest.h"
+#include "image/notes.h"
+#include "image/oci.h"
+
+struct unpack_request {
+    int blob_fd; /* at its beginning; its size is the descriptor's */
+    const struct oci_descriptor *blob;
+    const struct digest *diff_id;
+    int root_fd; /* the empty directory to unpack into */
+    void (*progress)(void *userdata, uint64_t done);
+    void *userdata;
+};
+
+/** Runs the unpacker in a confined child process and feeds it the blob, hashing what it feeds.
+ * Opaque directories are marked afterwards. Must be called from a single-threaded process, because
+ * it forks and goes on in the child. Errors do not name the layer. -EBADMSG for wrong digests and
+ * all that is wrong with the archive. */
+int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct error *e);
