@@ -42,19 +42,17 @@ int cgroup_write_uint(int dir_fd, const char *name, uint64_t value)
     return fd_write_file(dir_fd, name, text);
 }
 
-/* Calls FN for each directory in DIR_FD but KEEP; the first failure is returned, the rest is done
- * all the same. */
-static int each_child(int dir_fd, const char *keep, int depth,
-                      int (*fn)(int dir_fd, const char *name, int depth))
+static int remove_below(int dir_fd, const char *name, int depth);
+
+/* Removes the children of cgroup FD; the first failure is returned, the rest is done all the same.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by REMOVE_DEPTH_MAX */
+static int remove_children(int fd, int depth)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fdopendir(fd);
     struct dirent *entry;
     int first = 0;
-    DIR *dir;
 
-    if (fd < 0)
-        return -errno;
-    dir = fdopendir(fd);
     if (!dir) {
         safe_close(fd);
         return -ENOMEM;
@@ -62,9 +60,9 @@ static int each_child(int dir_fd, const char *keep, int depth,
     while ((entry = readdir(dir))) {
         int r;
         if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0 || (keep && strcmp(entry->d_name, keep) == 0))
+            strcmp(entry->d_name, "..") == 0)
             continue;
-        r = fn(dirfd(dir), entry->d_name, depth);
+        r = remove_below(dirfd(dir), entry->d_name, depth);
         if (r < 0 && first == 0)
             first = r;
     }
@@ -72,10 +70,10 @@ static int each_child(int dir_fd, const char *keep, int depth,
     return first;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by REMOVE_DEPTH_MAX */
 static int remove_below(int dir_fd, const char *name, int depth)
 {
-    _cleanup_close_ int fd = -EBADF;
-    int r;
+    int fd, r;
 
     if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
         return 0;
@@ -85,42 +83,15 @@ static int remove_below(int dir_fd, const char *name, int depth)
     fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    r = each_child(fd, NULL, depth + 1, remove_below);
+    r = remove_children(fd, depth + 1);
     if (r < 0)
         return r;
     return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-int cgroup_remove_tree(int dir_fd, const char *name, const char *keep)
+int cgroup_remove_tree(int dir_fd, const char *name)
 {
-    _cleanup_close_ int fd = -EBADF;
-    int r;
-
-    if (!keep)
-        return remove_below(dir_fd, name, 0);
-    fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    r = each_child(fd, keep, 1, remove_below);
-    if (r < 0)
-        return r;
-    r = remove_below(dir_fd, name, 0);
-    return r == -EBUSY ? -ENOTEMPTY : r;
-}
-
-static int kill_one(int dir_fd, const char *name, int depth)
-{
-    _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    (void)depth;
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return fd_write_file(fd, "cgroup.kill", "1");
-}
-
-int cgroup_kill_children(int dir_fd, const char *keep)
-{
-    return each_child(dir_fd, keep, 0, kill_one);
+    return remove_below(dir_fd, name, 0);
 }
 
 int cgroup_add_dir(struct cgroup_host *h, const struct cgroup_dir *base, struct error *e)
@@ -210,7 +181,7 @@ static bool try_remove(struct cgroup *cg)
     for (size_t i = 0; i < CGROUP_DIRS_MAX; i++) {
         if (cg->dirs[i] < 0)
             continue;
-        if (cgroup_remove_tree(cg->host->dirs[i].fd, cg->name, NULL) < 0)
+        if (cgroup_remove_tree(cg->host->dirs[i].fd, cg->name) < 0)
             gone = false;
         else
             cg->dirs[i] = safe_close(cg->dirs[i]);
@@ -259,12 +230,13 @@ void cgroup_host_close(struct cgroup_host *h)
         h->driver->close(h);
     for (size_t i = 0; i < CGROUP_DIRS_MAX; i++) {
         if (h->parents[i] >= 0)
-            cgroup_remove_tree(h->parents[i], h->name, NULL);
+            cgroup_remove_tree(h->parents[i], h->name);
         safe_close(h->parents[i]);
         cgroup_dir_clear(&h->dirs[i]);
     }
     cgroup_dir_clear(&h->base);
     safe_close(h->oom_fd);
+    free(h->supervisor);
     free(h->name);
     free(h);
 }
@@ -287,8 +259,7 @@ int cgroup_host_paths(const struct cgroup_host *h, char ***list)
 /* Names come from our own launcher, but a cgroup is removed by its name. */
 static bool name_is_good(const char *name)
 {
-    return *name && strlen(name) <= CGROUP_NAME_MAX && !strchr(name, '/') && name[0] != '.' &&
-           strcmp(name, CGROUP_SUPERVISOR) != 0;
+    return *name && strlen(name) <= CGROUP_NAME_MAX && !strchr(name, '/') && name[0] != '.';
 }
 
 static int make_dirs(struct cgroup *cg, unsigned needs, struct error *e)

@@ -10,8 +10,10 @@
 
 /** Every directory we make directly below our own cgroup is called this plus the instance. */
 #define CGROUP_PREFIX "dockless-"
-/** The leaf on v2 into which the launcher (and an agent above it) moves. */
-#define CGROUP_SUPERVISOR "supervisor"
+/** The leaf on v2 into which the launcher (and an agent above it) moves: the name of the instance's
+ * directory plus this. It lies beside that directory, which so holds nothing but sandboxes and can
+ * be killed as a whole. */
+#define CGROUP_SUPERVISOR "-supervisor"
 /** A sandbox's cgroup name; NAME_MAX is 255, ours are numbers with a letter or two. */
 #define CGROUP_NAME_MAX 64
 /** Control files are small; /proc/self/mountinfo of a host with ten thousand mounts is about 2 MB.
@@ -96,7 +98,7 @@ struct cgroup_host {
 
     /* unified */
     struct cgroup_dir base; /* the cgroup we were found in */
-    bool moved;             /* base's processes went to the supervisor leaf */
+    char *supervisor;       /* the leaf its processes went to, NULL while they did not */
     bool enabled;           /* we wrote base's subtree_control */
 
     /* hybrid */
@@ -134,12 +136,8 @@ int cgroup_read_again(int fd, char *text, size_t size);
 int cgroup_write_uint(int dir_fd, const char *name, uint64_t value);
 
 /** Removes cgroup NAME below DIR_FD and the cgroups below it; 0 also when it was not there, -EBUSY
- * while processes are inside. With KEEP, the child of that name goes only when it is empty by
- * itself: -ENOTEMPTY when nothing but that is in the way. */
-int cgroup_remove_tree(int dir_fd, const char *name, const char *keep);
-
-/** cgroup.kill in every child of the v2 directory DIR_FD except KEEP. */
-int cgroup_kill_children(int dir_fd, const char *keep);
+ * while processes are inside. */
+int cgroup_remove_tree(int dir_fd, const char *name);
 
 /* cgroup_scope.c */
 

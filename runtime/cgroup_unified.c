@@ -1,9 +1,9 @@
 /* Driver for cgroup v2 (Documentation/admin-guide/cgroup-v2.rst).
  *
- *   BASE                        the cgroup /proc/self/cgroup names
- *     dockless-INSTANCE         memory and pids enabled for its children
- *       supervisor              launcher and agent, when BASE is not the real root
+ *   BASE                             the cgroup /proc/self/cgroup names
+ *     dockless-INSTANCE              memory and pids enabled for its children
  *       SANDBOX...
+ *     dockless-INSTANCE-supervisor   launcher and agent, when BASE is not the real root
  *
  * A cgroup that has processes cannot give controllers to its children, the real root excepted ("no
  * internal process constraint"). So whoever lives in BASE must leave first. We move this process
@@ -152,14 +152,17 @@ static int move_family(int dir_fd, const struct family *own)
 static int move_to_supervisor(struct cgroup_host *h, const struct family *own, struct error *e)
 {
     _cleanup_close_ int leaf = -EBADF;
-    int r = cgroup_make_dir(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, &leaf);
+    int r;
 
+    h->supervisor = text_printf("%s%s", h->name, CGROUP_SUPERVISOR);
+    if (!h->supervisor)
+        return error_sys(e, -ENOMEM, "cgroup");
+    r = cgroup_make_dir(h->base.fd, h->supervisor, &leaf);
     if (r < 0)
-        return error_sys(e, r, "make cgroup %s/%s", h->dirs[CGROUP_V2].path, CGROUP_SUPERVISOR);
-    h->moved = true;
+        return error_sys(e, r, "make cgroup %s/%s", h->base.path, h->supervisor);
     r = move_family(leaf, own);
     if (r < 0)
-        return error_sys(e, r, "move to cgroup %s/%s", h->dirs[CGROUP_V2].path, CGROUP_SUPERVISOR);
+        return error_sys(e, r, "move to cgroup %s/%s", h->base.path, h->supervisor);
     return 0;
 }
 
@@ -312,13 +315,13 @@ static void unified_close(struct cgroup_host *h)
     if (h->n_dirs == 0)
         return;
     disable(h->dirs[CGROUP_V2].fd);
-    if ((h->enabled && disable(h->base.fd) < 0) || !h->moved)
+    if ((h->enabled && disable(h->base.fd) < 0) || !h->supervisor)
         return;
-    leaf = openat(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    leaf = openat(h->base.fd, h->supervisor, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (leaf < 0)
         return;
     move_all(leaf, h->base.fd);
-    unlinkat(h->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR, AT_REMOVEDIR);
+    unlinkat(h->base.fd, h->supervisor, AT_REMOVEDIR);
 }
 
 static unsigned unified_needs(const struct cgroup_host *h, const struct sandbox_limits *limits)

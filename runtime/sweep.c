@@ -142,14 +142,47 @@ static int open_parent(const char *path, const char *cgroup, bool *ret_v2)
     return is_cgroup(fd, ret_v2) ? TAKE_FD(fd) : -EXDEV;
 }
 
+/* The agent's leaf goes only when it is empty by itself: an agent outlives its launcher for a
+ * moment, to answer for its jobs. */
+static int remove_supervisor(int parent_fd, const char *cgroup)
+{
+    _cleanup_free_ char *leaf = text_printf("%s%s", cgroup, CGROUP_SUPERVISOR);
+
+    if (!leaf)
+        return -ENOMEM;
+    return unlinkat(parent_fd, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -ENOTEMPTY;
+}
+
 static void kill_cgroup(int parent_fd, const char *cgroup)
 {
     _cleanup_close_ int fd =
         openat(parent_fd, cgroup, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    /* Not the agent: it outlives its launcher for a moment and ends by itself. */
     if (fd >= 0)
-        cgroup_kill_children(fd, CGROUP_SUPERVISOR);
+        fd_write_file(fd, "cgroup.kill", "1");
+}
+
+/* Kills (on v2) or removes the cgroups of PATHS, the first failure is returned. */
+static int each_cgroup(char *const *paths, const char *cgroup, bool removing)
+{
+    int first = 0;
+
+    for (char *const *p = paths; p && *p; p++) {
+        bool v2;
+        _cleanup_close_ int parent = open_parent(*p, cgroup, &v2);
+        int r = 0;
+        if (parent < 0)
+            continue;
+        if (removing) {
+            r = cgroup_remove_tree(parent, cgroup);
+            if (r == 0 && v2)
+                r = remove_supervisor(parent, cgroup);
+        } else if (v2) {
+            kill_cgroup(parent, cgroup);
+        }
+        first = first == 0 ? r : first;
+    }
+    return first;
 }
 
 /* Kills and removes the cgroups of PATHS. 0 when all are gone. */
@@ -160,23 +193,10 @@ static int remove_cgroups(char *const *paths, const char *cgroup)
     int r;
 
     for (;;) {
-        r = 0;
-        /* Every v2 directory is killed before the first removal: on hybrid hosts the v1 ones hold
-         * the same processes. */
-        for (int removing = 0; removing < 2; removing++) {
-            for (char *const *p = paths; p && *p; p++) {
-                bool v2;
-                _cleanup_close_ int parent = open_parent(*p, cgroup, &v2);
-                int q = 0;
-                if (parent < 0)
-                    continue;
-                if (removing)
-                    q = cgroup_remove_tree(parent, cgroup, CGROUP_SUPERVISOR);
-                else if (v2)
-                    kill_cgroup(parent, cgroup);
-                r = q < 0 ? q : r;
-            }
-        }
+        /* All are killed before the first is removed: on hybrid hosts the v1 directories hold the
+         * same processes. */
+        each_cgroup(paths, cgroup, false);
+        r = each_cgroup(paths, cgroup, true);
         if (r != -EBUSY || clock_monotonic_usec() >= end)
             return r;
         nanosleep(&step, NULL);

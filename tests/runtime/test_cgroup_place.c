@@ -60,7 +60,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     int left = 0;
 
-    cgroup_kill_children(f->host->dirs[CGROUP_V2].fd, CGROUP_SUPERVISOR);
+    fd_write_file(f->host->dirs[CGROUP_V2].fd, "cgroup.kill", "1");
     for (int tries = 0; tries < 1000; tries++) {
         left = 0;
         for (size_t i = 0; i < f->n; i++)
@@ -72,7 +72,7 @@ static int tear_down(void **state)
             ;
     }
     for (size_t i = 0; i < f->n; i++) {
-        cgroup_remove_tree(f->host->dirs[i].fd, "place", NULL);
+        cgroup_remove_tree(f->host->dirs[i].fd, "place");
         cgroup_dir_clear(&f->place[i]);
     }
     cgroup_host_close(f->host);
@@ -134,7 +134,7 @@ static int work_as_launcher(struct fixture *f)
     CHECK(cgroup_oom_happened(cg));
     cgroup_destroy(cg);
     if (strcmp(cgroup_host_driver(h), "unified") == 0)
-        CHECK(is_in(getpid(), "/place/dockless-t-inner/supervisor"));
+        CHECK(is_in(getpid(), "/place/dockless-t-inner-supervisor"));
     else
         CHECK(is_in(getpid(), "/place"));
     cgroup_host_close(h);
@@ -195,7 +195,7 @@ static int launcher_that_looks_up(struct fixture *f)
         return wait_status(pid);
     if (cgroup_host_open("t-inner", &h, &e) < 0)
         _exit(2);
-    pid = is_in(getppid(), "/place/dockless-t-inner/supervisor") ? 0 : 4;
+    pid = is_in(getppid(), "/place/dockless-t-inner-supervisor") ? 0 : 4;
     cgroup_host_close(h);
     _exit((int)pid);
 }
@@ -285,7 +285,7 @@ static int meet_a_stranger_under_systemd(struct fixture *f)
         return 2;
     }
     CHECK(is_in(stranger, "/place"));
-    CHECK(is_in(getpid(), "/dockless-t-inner.scope/dockless-t-inner/supervisor"));
+    CHECK(is_in(getpid(), "/dockless-t-inner.scope/dockless-t-inner-supervisor"));
     CHECK(cgroup_create(h, "s1", &limits, &cg, &e) == 0);
     CHECK(wait_status(spawn_in(cg, use_memory, 100 * MIB)) == 256 + SIGKILL);
     CHECK(cgroup_oom_happened(cg));

@@ -258,6 +258,38 @@ static void notes_cannot_point_at_others(void **state)
     cgroup_host_close(host);
 }
 
+/* An agent outlives its launcher for a moment, in the leaf beside the instance's directory. */
+static void an_agent_is_not_killed_and_its_leaf_goes_when_it_has_ended(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_(cgroup_dir_clear) struct cgroup_dir base = CGROUP_DIR_INIT;
+    _cleanup_close_ int leaf_fd = -EBADF;
+    _cleanup_free_ char *name = NULL, *leaf = NULL;
+    uint64_t before;
+    pid_t pid;
+    int fd;
+
+    assert_int_equal(cgroup_place_find("", &base, NULL), 0);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(sleep_on(0));
+    }
+    fd = sweep_new_instance(f->scratch, &name, NULL);
+    leaf = text_printf("dockless-%s-supervisor", name);
+    assert_int_equal(cgroup_make_dir(base.fd, leaf, &leaf_fd), 0);
+    assert_int_equal(cgroup_write_uint(leaf_fd, "cgroup.procs", (uint64_t)pid), 0);
+    close(fd);
+    before = clock_monotonic_usec();
+    assert_int_equal(sweep_instances(f->scratch, NULL), 0);
+    assert_true(clock_monotonic_usec() - before < USEC_PER_SEC);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+    kill(pid, SIGKILL);
+    wait_status(pid);
+    assert_int_equal(sweep_instances(f->scratch, NULL), 1);
+    assert_true(faccessat(base.fd, leaf, F_OK, 0) < 0);
+}
+
 static void other_things_in_the_scratch_are_left_alone(void **state)
 {
     static const char *const names[] = {"i-0123456", "i-0123456g", "x-01234567", "i-012345678"};
@@ -300,6 +332,7 @@ int main(void)
         TEST(cgroups_that_were_not_noted_in_time_are_found),
         TEST(several_dead_instances_are_swept_at_once),
         TEST(notes_cannot_point_at_others),
+        TEST(an_agent_is_not_killed_and_its_leaf_goes_when_it_has_ended),
         TEST(other_things_in_the_scratch_are_left_alone),
         TEST(notes_are_replaced_as_a_whole),
     };
