@@ -22,7 +22,7 @@ struct task_file {
     char *environment;      /* environment_id, default "default" */
     char *run_cmd;          /* NULL: none */
     bool network_grading;
-    double time, hard_time, memory; /* limits; < 0 where absent */
+    double time, hard_time, memory; /* whole numbers from 1 to 1e9; < 0 where absent */
     bool has_limits;
     struct task_problem *problems;
     size_t n_problems;

@@ -1,0 +1,261 @@
+/* links: config */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/fdio.h"
+#include "config/agent_config.h"
+#include "config/yaml.h"
+
+#include <string.h>
+
+static int parse(const char *text, struct agent_config *c, struct error *e)
+{
+    return agent_config_parse("a.yaml", text, strlen(text), c, e);
+}
+
+static void assert_same_text(const char *a, const char *b)
+{
+    if (a && b)
+        assert_string_equal(a, b);
+    else
+        assert_true(a == b);
+}
+
+static void assert_same_config(const struct agent_config *a, const struct agent_config *b)
+{
+    assert_same_text(a->backend, b->backend);
+    assert_same_text(a->tasks, b->tasks);
+    assert_same_text(a->friendly_name, b->friendly_name);
+    assert_same_text(a->tmpdir, b->tmpdir);
+    assert_same_text(a->store, b->store);
+    assert_same_text(a->user, b->user);
+    assert_int_equal(a->concurrency, b->concurrency);
+    assert_int_equal(a->pids, b->pids);
+    assert_int_equal(a->frame_max, b->frame_max);
+    assert_int_equal(a->verbose, b->verbose);
+}
+
+static void every_key_is_read(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    c.verbose = 2;
+    if (parse("backend: tcp://[::1]:2001\ntasks: /srv/tasks\nfriendly-name: \"gr\xc3\xa4"
+              "der 1\"\n"
+              "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\n"
+              "limits: {pids: 100, frame: 1m}\n",
+              &c, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_string_equal(c.backend, "tcp://[::1]:2001");
+    assert_string_equal(c.tasks, "/srv/tasks");
+    assert_string_equal(c.friendly_name, "gr\xc3\xa4"
+                                         "der 1");
+    assert_string_equal(c.tmpdir, "/t");
+    assert_string_equal(c.store, "/s");
+    assert_string_equal(c.user, "1000");
+    assert_int_equal(c.concurrency, 8);
+    assert_int_equal(c.pids, 100);
+    assert_int_equal(c.frame_max, 1 << 20);
+    assert_int_equal(c.verbose, 2);
+}
+
+static void empty_files_change_nothing(void **state)
+{
+    static const char *const texts[] = {"",   "\n", "# nothing\n", "---\n",
+                                        "{}", "~",  "limits:\n",   "limits: {}\n"};
+    _cleanup_(agent_config_clear) struct agent_config c = {0}, defaults = {0};
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(agent_config_init(&defaults), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        if (parse(texts[i], &c, NULL) != 0)
+            fail_msg("\"%s\" is refused", texts[i]);
+        assert_same_config(&c, &defaults);
+    }
+}
+
+static void defaults_are_those_of_the_manual(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_string_equal(c.tmpdir, "/var/lib/dockless/agent");
+    assert_string_equal(c.store, "/var/lib/dockless");
+    assert_null(c.backend);
+    assert_null(c.tasks);
+    assert_null(c.user);
+    assert_true(strlen(c.friendly_name) > 0);
+    assert_int_equal(c.concurrency, 0);
+    assert_int_equal(c.frame_max, 64 << 20);
+}
+
+static void faults_name_their_place(void **state)
+{
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"bakend: x", "a.yaml:1:1: unknown key \"bakend\""},
+        {"store: /s\nlimits:\n  pid: 1\n", "a.yaml:3:3: unknown key \"pid\""},
+        {"limits:\n  concurrency: 1\n", "a.yaml:2:3: unknown key \"concurrency\""},
+        {"verbose: 1", "a.yaml:1:1: unknown key \"verbose\""},
+        {"store: /a\nuser: x\nstore: /b\n", "a.yaml:3:1: \"store\" is there twice"},
+        {"limits: {pids: 1}\nlimits: {pids: 2}\n", "a.yaml:2:1: \"limits\" is there twice"},
+        {"store:\n", "a.yaml:1:7: \"store\" is empty"},
+        {"user: ~\n", "a.yaml:1:7: \"user\" is empty"},
+        {"user: ''\n", "a.yaml:1:7: \"user\" is empty"},
+        {"store: relative\n", "a.yaml:1:8: \"store\" must be an absolute path"},
+        {"store: [/a]\n", "a.yaml:1:8: \"store\" must be plain text"},
+        {"store: \"/a\\0b\"\n", "a.yaml:1:8: \"store\" must be plain text"},
+        {"concurrency: many\n", "a.yaml:1:14: \"concurrency\" must be a whole number"},
+        {"concurrency: -1\n", "a.yaml:1:14: \"concurrency\" must be a whole number"},
+        {"concurrency: 1.5\n", "a.yaml:1:14: \"concurrency\" must be a whole number"},
+        {"concurrency:\n", "a.yaml:1:13: \"concurrency\" must be a whole number"},
+        {"concurrency: \"1\\0\"\n", "a.yaml:1:14: \"concurrency\" must be a whole number"},
+        {"concurrency: 10001\n", "a.yaml:1:14: \"concurrency\" must be between 0 and 10000"},
+        {"concurrency: 99999999999999999999\n",
+         "a.yaml:1:14: \"concurrency\" must be between 0 and 10000"},
+        {"limits: {frame: 64MB}\n", "a.yaml:1:17: \"frame\" must be a size such as 64M"},
+        {"limits: {frame: 1k}\n", "a.yaml:1:17: \"frame\" must be between 65536 and 268435456"},
+        {"limits: {frame: 1g}\n", "a.yaml:1:17: \"frame\" must be between 65536 and 268435456"},
+        {"limits: 5\n", "a.yaml:1:9: here must be keys with values"},
+        {"- a\n", "a.yaml:1:1: here must be keys with values"},
+        {"text\n", "a.yaml:1:1: here must be keys with values"},
+        {"? [a]\n: b\n", "a.yaml:1:3: a key must be plain text"},
+        {"<<: {store: /a}\n", "a.yaml:1:1: unknown key \"<<\""},
+        {"store: /a\n---\nstore: /b\n", "a.yaml:2:1: a second document"},
+        {"store: *nobody\n", "a.yaml:1:8: an alias to an anchor that does not exist"},
+        {"store: [/a\n", "a.yaml:2:1: did not find expected ',' or ']'"},
+        {"store: \"/a\n", "a.yaml:2:1: found unexpected end of stream"},
+        {"a:\n\tb: 1\n", "a.yaml:2:1: found character that cannot start any token"},
+        {"user: x\nstore: /\xff\n", "a.yaml:2:9: invalid leading UTF-8 octet"},
+        {"store: /a\x01\n", "a.yaml:1:10: control characters are not allowed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_(agent_config_clear) struct agent_config c = {0}, before = {0};
+        struct error e = ERROR_INIT;
+        assert_int_equal(agent_config_init(&c), 0);
+        assert_int_equal(agent_config_init(&before), 0);
+        assert_int_equal(parse(cases[i].text, &c, &e), -EINVAL);
+        assert_string_equal(e.text, cases[i].error);
+        assert_same_config(&c, &before);
+    }
+}
+
+static void aliases_are_followed(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(parse("store: &dir /x\ntmpdir: *dir\n", &c, NULL), 0);
+    assert_string_equal(c.tmpdir, "/x");
+}
+
+static void bounds_hold(void **state)
+{
+    char *text = malloc(1 << 20);
+    size_t n = 0;
+    struct yaml_file f = {0};
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_non_null(text);
+    for (int i = 0; i < YAML_DEPTH_MAX + 1; i++)
+        text[n++] = '[';
+    assert_int_equal(yaml_load("f", text, n, &f, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "nested too deep"));
+    n = (size_t)sprintf(text, "[");
+    for (int i = 0; i < YAML_NODES_MAX; i++)
+        n += (size_t)sprintf(text + n, "a,");
+    text[n++] = ']';
+    assert_int_equal(yaml_load("f", text, n, &f, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "too many nodes"));
+    n = (size_t)sprintf(text, "[");
+    for (int i = 0; i < YAML_ANCHORS_MAX + 1; i++)
+        n += (size_t)sprintf(text + n, "&a%d a,", i);
+    text[n++] = ']';
+    assert_int_equal(yaml_load("f", text, n, &f, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "too many anchors"));
+    n = (size_t)sprintf(text, "[&a a");
+    for (int i = 0; i < YAML_NODES_MAX; i++)
+        n += (size_t)sprintf(text + n, ",*a");
+    text[n++] = ']';
+    assert_int_equal(yaml_load("f", text, n, &f, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "too many nodes"));
+    free(text);
+}
+
+static void example_shows_the_defaults(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0}, defaults = {0};
+    _cleanup_buffer_ struct buffer text = {0};
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(
+        fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text, AGENT_CONFIG_MAX),
+        0);
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(agent_config_init(&defaults), 0);
+    /* Where the example says nothing, other values must survive it; what it says must change. */
+    c.pids = 1;
+    c.frame_max = 1;
+    c.concurrency = 7;
+    free(c.store);
+    c.store = strdup("/elsewhere");
+    if (agent_config_parse("example", buffer_string(&text), text.size, &c, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_same_config(&c, &defaults);
+}
+
+static void example_is_right_in_its_commented_lines_too(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+    _cleanup_buffer_ struct buffer text = {0};
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(
+        fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text, AGENT_CONFIG_MAX),
+        0);
+    for (size_t i = 0; i + 1 < text.size; i++)
+        if (text.data[i] == '#' && text.data[i + 1] != ' ')
+            text.data[i] = ' ';
+    for (char *p = strstr(buffer_string(&text), "\n "); p; p = strstr(p + 1, "\n "))
+        if (p[2] != ' ')
+            memmove(p + 1, p + 2, strlen(p + 1));
+    assert_int_equal(agent_config_init(&c), 0);
+    if (agent_config_parse("example", (char *)text.data, strlen((char *)text.data), &c, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_string_equal(c.backend, "tcp://backend.example.org:2001");
+    assert_string_equal(c.tasks, "/srv/inginious/tasks");
+    assert_string_equal(c.friendly_name, "grader-1");
+    assert_string_equal(c.user, "dockless");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(empty_files_change_nothing),
+        cmocka_unit_test(defaults_are_those_of_the_manual),
+        cmocka_unit_test(faults_name_their_place),
+        cmocka_unit_test(aliases_are_followed),
+        cmocka_unit_test(bounds_hold),
+        cmocka_unit_test(example_shows_the_defaults),
+        cmocka_unit_test(example_is_right_in_its_commented_lines_too),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
