@@ -64,20 +64,22 @@ static int reap(struct launcher *l, int max_msec, int *ret_status)
     struct pollfd p = {l->pidfd, POLLIN, 0};
     uint64_t end = clock_monotonic_usec() + (uint64_t)max_msec * USEC_PER_MSEC;
 
-    for (;;) {
+    /* Without a pidfd (there was no descriptor left for it) the wait has no bound but the
+     * launcher's own. */
+    while (l->pidfd >= 0) {
         uint64_t now = clock_monotonic_usec();
         int left = now < end ? (int)((end - now) / USEC_PER_MSEC) + 1 : 0;
         int r = poll(&p, 1, left);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
+        if (r > 0)
+            break;
+        if (r == 0 || errno != EINTR)
             return 0;
-        while (waitpid(l->pid, ret_status, 0) < 0)
-            if (errno != EINTR)
-                break;
-        l->pid = -1;
-        return 1;
     }
+    while (waitpid(l->pid, ret_status, 0) < 0)
+        if (errno != EINTR)
+            break;
+    l->pid = -1;
+    return 1;
 }
 
 void launcher_stop(struct launcher *l)

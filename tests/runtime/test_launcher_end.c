@@ -118,13 +118,19 @@ static void the_client_needs_no_privileges_after_the_start(void **state)
 static void the_launcher_keeps_no_descriptor_of_its_caller(void **state)
 {
     struct fixture *f = *state;
-    int fds[2];
+    int low[2], high[2];
 
-    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pipe(low), 0);
+    assert_int_equal(pipe(high), 0);
+    assert_int_equal(dup2(high[1], 200), 200); /* inherited by whoever does not look */
     start(f);
-    close(fds[1]);
-    expect_end_of_pipe(fds[0]);
-    close(fds[0]);
+    close(low[1]);
+    close(high[1]);
+    close(200);
+    expect_end_of_pipe(low[0]);
+    expect_end_of_pipe(high[0]);
+    close(low[0]);
+    close(high[0]);
 }
 
 /* Starts a program that holds the other end of the pipe that is returned. */
