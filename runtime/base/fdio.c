@@ -8,8 +8,10 @@
 
 /* How often an EAGAIN of openat2 is tried again before it is believed. */
 #define OPENAT2_TRIES 128
-/* Directory nesting that fd_remove_tree() follows; each level holds one fd. */
-#define REMOVE_DEPTH_MAX 1024
+/* Directory nesting that fd_remove_tree() goes down; each level holds one fd and a buffer. */
+#define REMOVE_DEPTH_MAX 64
+/* Names tried for a directory that is moved to the top. */
+#define RAISE_TRIES 1000
 
 int fd_openat2(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -120,9 +122,18 @@ int fd_set_nonblock(int fd, bool on)
 }
 
 /* NOLINTBEGIN(misc-no-recursion): bounded by REMOVE_DEPTH_MAX */
-static int remove_below(int dir_fd, const char *name, dev_t device, int depth);
+/* One removal. Directories nested deeper than we hold open are moved to the top and removed from
+ * there, so that no depth (a program may nest beyond every path limit) is too much. */
+struct removal {
+    int top_fd;
+    dev_t device;
+    unsigned raised; /* directories moved to the top so far */
+};
 
-static int remove_content(int fd, dev_t device, int depth)
+static int remove_entry(struct removal *r, int dir_fd, const char *name, int depth);
+
+/* Removes what is in the directory FD, which it takes. */
+static int remove_content(struct removal *r, int fd, int depth)
 {
     DIR *dir = fdopendir(fd);
     struct dirent *entry;
@@ -133,45 +144,84 @@ static int remove_content(int fd, dev_t device, int depth)
         return -ENOMEM;
     }
     while ((entry = readdir(dir))) {
-        int r;
+        int code;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        r = remove_below(dirfd(dir), entry->d_name, device, depth + 1);
-        if (r < 0 && first == 0)
-            first = r;
+        code = remove_entry(r, dirfd(dir), entry->d_name, depth + 1);
+        if (code < 0 && first == 0)
+            first = code;
     }
     closedir(dir);
     return first;
 }
 
-static int remove_below(int dir_fd, const char *name, dev_t device, int depth)
+static int raise_to_top(struct removal *r, int dir_fd, const char *name)
+{
+    char top_name[32];
+
+    for (int tries = 0; tries < RAISE_TRIES; tries++) {
+        snprintf(top_name, sizeof(top_name), ".raised-%u", r->raised++);
+        if (renameat2(dir_fd, name, r->top_fd, top_name, RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -errno;
+    }
+    return -EEXIST;
+}
+
+static int remove_entry(struct removal *r, int dir_fd, const char *name, int depth)
 {
     struct stat st;
-    int fd, r;
+    int fd, code;
 
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return -errno;
+    if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+        return 0;
     if (depth > REMOVE_DEPTH_MAX)
-        return -ELOOP;
+        return raise_to_top(r, dir_fd, name);
     fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    if (fstat(fd, &st) < 0 || (depth > 0 && st.st_dev != device)) {
+    if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
         safe_close(fd);
         return -EXDEV;
     }
-    r = remove_content(fd, depth > 0 ? device : st.st_dev, depth);
+    code = remove_content(r, fd, depth);
     if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        return r < 0 ? r : -errno;
+        return code < 0 ? code : -errno;
     return 0;
 }
-/* NOLINTEND(misc-no-recursion) */
 
 int fd_remove_tree(int dir_fd, const char *path)
 {
-    return remove_below(dir_fd, path, 0, 0);
+    _cleanup_close_ int top = -EBADF;
+    struct removal r = {0};
+    struct stat st;
+    unsigned raised;
+    int code;
+
+    if (unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+    top = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top < 0 || fstat(top, &st) < 0)
+        return -errno;
+    r.top_fd = top;
+    r.device = st.st_dev;
+    do {
+        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        raised = r.raised;
+        code = remove_content(&r, fd, 0);
+    } while (r.raised != raised);
+    if (unlinkat(dir_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        return code < 0 ? code : -errno;
+    return 0;
 }
 
 ssize_t fd_receive(int socket_fd, void *data, size_t size, int *fds, size_t n, size_t *ret_n)

@@ -131,6 +131,29 @@ static void trees_are_removed_without_following_links(void **state)
     assert_int_equal(fd_remove_tree(AT_FDCWD, dir), 0);
 }
 
+/* Deeper than any path may be long, and than this process may have files open. */
+static void trees_of_any_depth_are_removed(void **state)
+{
+    char dir[] = "/tmp/dockless-test-XXXXXX";
+    int fd;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < 3000; i++) {
+        int next;
+        assert_int_equal(mkdirat(fd, "d", 0700), 0);
+        assert_int_equal(mkdirat(fd, ".raised-0", 0700), 0);
+        next = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(fd);
+        fd = next;
+    }
+    close(fd);
+    assert_int_equal(fd_remove_tree(AT_FDCWD, dir), 0);
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
 static void fds_travel_and_surplus_ones_are_closed(void **state)
 {
     _cleanup_close_ int in = -EBADF, out = -EBADF;
@@ -163,6 +186,7 @@ int main(void)
         cmocka_unit_test(utf8_is_strict),
         cmocka_unit_test(string_lists_grow_and_copy),
         cmocka_unit_test(trees_are_removed_without_following_links),
+        cmocka_unit_test(trees_of_any_depth_are_removed),
         cmocka_unit_test(fds_travel_and_surplus_ones_are_closed),
     };
 
