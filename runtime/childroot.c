@@ -323,15 +323,15 @@ static int open_target(int root_fd, const char *path, bool directory, int *ret_f
  * elsewhere, a link of the image led here. */
 static bool is_forbidden(const struct tree *t, int fd)
 {
-    struct stat st, root, dev;
+    struct stat st, root, dev, shm;
     struct statfs fs;
 
     if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0 || fstat(t->root, &root) < 0 ||
-        fstat(t->dev, &dev) < 0)
+        fstat(t->dev, &dev) < 0 || fstat(t->plan->shm_fd, &shm) < 0)
         return true;
     return fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
            fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == DEVPTS_SUPER_MAGIC ||
-           fs.f_type == MQUEUE_MAGIC || st.st_dev == dev.st_dev ||
+           fs.f_type == MQUEUE_MAGIC || st.st_dev == dev.st_dev || st.st_dev == shm.st_dev ||
            (st.st_dev == root.st_dev && st.st_ino == root.st_ino);
 }
 

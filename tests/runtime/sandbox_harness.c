@@ -94,7 +94,8 @@ static int make_image(int store_fd)
     _cleanup_close_ int etc = image < 0 ? -1 : open_new_dir(image, "etc", 0755);
     _cleanup_close_ int tmp = image < 0 ? -1 : open_new_dir(image, "tmp", 01777);
 
-    if (bin < 0 || etc < 0 || tmp < 0 || copy_program("/bin/busybox", bin, "busybox") < 0)
+    if (bin < 0 || etc < 0 || tmp < 0 || copy_program("/bin/busybox", bin, "busybox") < 0 ||
+        copy_program(SANDBOX_PAYLOAD, bin, "payload") < 0)
         return -ENOENT;
     for (size_t i = 0; i < ARRAY_SIZE(applets); i++)
         if (symlinkat("busybox", bin, applets[i]) < 0)
@@ -112,14 +113,17 @@ static int make_image(int store_fd)
     return 0;
 }
 
-static int make_tree(void)
+int harness_make_tree(void)
 {
     const char *tmp = getenv("TMPDIR");
     _cleanup_close_ int extra = -EBADF;
 
+    /* Not the ids of other tests that run beside this one. */
+    H.first_id = 0x10000000 + (uint32_t)(getpid() % 1024) * 16 * SANDBOX_ID_RANGE;
     snprintf(H.dir, sizeof(H.dir), "%s/dockless-rt-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(H.dir))
         return -errno;
+    H.host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     H.base_fd = open(H.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     H.store_fd = open_new_dir(H.base_fd, "store", 0755);
     H.tasks_fd = open_new_dir(H.base_fd, "tasks", 0755);
@@ -130,13 +134,17 @@ static int make_tree(void)
     return make_image(H.store_fd);
 }
 
-static int open_host(void)
+int harness_open_host(void)
 {
     char paths[ROOTS_][300], scratch[300], run_dir[300];
     static const char *const names[ROOTS_] = {"store", "tasks", "shared"};
     struct launcher_root roots[ROOTS_];
-    struct launcher_config config = {
-        .roots = roots, .n_roots = ROOTS_, .scratch = scratch, .run_dir = run_dir};
+    struct launcher_config config = {.roots = roots,
+                                     .n_roots = ROOTS_,
+                                     .scratch = scratch,
+                                     .run_dir = run_dir,
+                                     .first_id = H.first_id,
+                                     .ranges = 16};
     struct error e = ERROR_INIT;
     int r;
 
@@ -160,32 +168,42 @@ int harness_setup(void **state)
         exit(77);
     }
     signal(SIGPIPE, SIG_IGN);
-    H.host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (make_tree() < 0) {
+    if (harness_make_tree() < 0) {
         fprintf(stderr, "needs /bin/busybox (package busybox-static)\n");
         exit(77);
     }
     if (sd_event_new(&H.event) < 0)
         return -1;
-    return open_host() < 0 ? -1 : 0;
+    return harness_open_host() < 0 ? -1 : 0;
 }
 
-int harness_teardown(void **state)
+void harness_remove_tree(void)
 {
-    (void)state;
-    if (H.host)
-        host_close(H.host);
-    sd_event_unref(H.event);
-    for (int i = 0; i < 4; i++) {
-        static const char *const names[] = {"store", "tasks", "shared", "run"};
+    static const char *const names[] = {"store", "tasks", "shared", "run", "scratch"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         (void)fd_remove_tree(H.base_fd, names[i]);
-    }
     safe_close(H.store_fd);
     safe_close(H.tasks_fd);
     safe_close(H.shared_fd);
     safe_close(H.base_fd);
     safe_close(H.host_proc_fd);
-    return 0;
+}
+
+int harness_teardown(void **state)
+{
+    int r;
+
+    (void)state;
+    if (H.host)
+        host_close(H.host);
+    sd_event_unref(H.event);
+    /* Everything made for sandboxes goes with the host. */
+    r = count_entries(H.base_fd, "scratch");
+    if (r != 0)
+        fprintf(stderr, "%d entries are left in the scratch\n", r);
+    harness_remove_tree();
+    return r == 0 ? 0 : -1;
 }
 
 int harness_main(const char *name, const struct CMUnitTest *tests, size_t n)
@@ -225,23 +243,33 @@ static void on_over(struct sandbox *s, const struct sandbox_report *report, void
     r->over = true;
 }
 
-void run_start(struct run *r)
+static void start(struct run *r, const int stdio[3])
 {
     struct error e = ERROR_INIT;
-    int out[2], in[2];
 
     if (r->parent)
         r->spec.parent = sandbox_id(r->parent);
     if (sandbox_spec_validate(&r->spec, &e) < 0)
         fail_msg("%s", e.text);
+    assert_int_equal(sandbox_start(H.host, 7, &r->spec, stdio, r->parent, on_over, r, &r->sandbox),
+                     0);
+}
+
+void run_start_without_stdio(struct run *r)
+{
+    start(r, (const int[3]){-1, -1, -1});
+}
+
+void run_start(struct run *r)
+{
+    int out[2], in[2];
+
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     fd_set_nonblock(out[0], true);
     r->out_fd = out[0];
     r->in_fd = in[1];
-    assert_int_equal(sandbox_start(H.host, 7, &r->spec, (int[]){in[0], out[1], out[1]}, r->parent,
-                                   on_over, r, &r->sandbox),
-                     0);
+    start(r, (const int[3]){in[0], out[1], out[1]});
     safe_close(in[0]);
     safe_close(out[1]);
 }
@@ -252,6 +280,8 @@ static bool drain(struct run *r)
     char data[4096];
     ssize_t n;
 
+    if (r->out_fd < 0)
+        return true;
     while ((n = read(r->out_fd, data, sizeof(data))) > 0)
         assert_int_equal(buffer_append(&r->out, data, (size_t)n), 0);
     return n == 0;
@@ -320,4 +350,47 @@ void check_script(const char *script, int status, const char *output)
     run_init(&r, script);
     assert_string_equal(run_output(&r, status), output);
     run_clear(&r);
+}
+
+pid_t run_host_pid(const struct run *r)
+{
+    DIR *dir = fdopendir(openat(H.host_proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct dirent *entry;
+    pid_t found = -1;
+
+    (void)r;
+    assert_non_null(dir);
+    /* Our child that is the first process of a pid namespace, the newest of them. */
+    while ((entry = readdir(dir))) {
+        _cleanup_buffer_ struct buffer b = {0};
+        char path[300], mine[32];
+        const char *text;
+        snprintf(path, sizeof(path), "%s/status", entry->d_name);
+        snprintf(mine, sizeof(mine), "\nPPid:\t%d\n", (int)getpid());
+        text = entry->d_name[0] >= '0' && entry->d_name[0] <= '9'
+                   ? get_file(H.host_proc_fd, path, &b)
+                   : NULL;
+        if (text && strstr(text, mine) && strstr(text, "\t1\nNSpgid:"))
+            found = MAX(found, (pid_t)strtol(entry->d_name, NULL, 10));
+    }
+    closedir(dir);
+    assert_true(found > 0);
+    return found;
+}
+
+int count_processes_of(uint32_t first, uint32_t n)
+{
+    DIR *dir = fdopendir(openat(H.host_proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct dirent *entry;
+    int found = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        struct stat st;
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+            fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
+            found += st.st_uid >= first && st.st_uid - first < n;
+    }
+    closedir(dir);
+    return found;
 }

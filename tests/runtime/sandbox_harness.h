@@ -16,6 +16,8 @@
 #include "host.h"
 #include "life.h"
 
+#include <sys/types.h>
+
 /* Indexes of the roots. */
 enum { ROOT_STORE, ROOT_TASKS, ROOT_SHARED, ROOTS_ };
 
@@ -28,6 +30,7 @@ struct harness {
     int shared_fd; /* root ROOT_SHARED (writable) */
     int host_proc_fd;
     char dir[256];
+    uint32_t first_id; /* start of the pool of 16 ranges */
 };
 
 extern struct harness H;
@@ -35,6 +38,10 @@ extern struct harness H;
 /** Group fixtures. Setup skips (exit status 77) without root or without busybox. */
 int harness_setup(void **state);
 int harness_teardown(void **state);
+/** The parts of setup, for a test that forks its own launcher: the tree, then (there) the host. */
+int harness_make_tree(void);
+int harness_open_host(void);
+void harness_remove_tree(void);
 /** Runs TESTS between the fixtures. */
 int harness_main(const char *name, const struct CMUnitTest *tests, size_t n);
 
@@ -56,11 +63,15 @@ void run_init(struct run *r, const char *script);
 void run_set_argv(struct run *r, const char *const *argv);
 /** Starts it; the loop is not run. */
 void run_start(struct run *r);
+/** The same with nothing given as 0, 1, 2. */
+void run_start_without_stdio(struct run *r);
 /** Runs the loop until R is over and its output read. */
 void run_wait(struct run *r);
 /** Runs the loop until the output contains TEXT. */
 void run_until(struct run *r, const char *text);
 void run_clear(struct run *r);
+/** The first process's id on the host, of the sandbox started last. */
+pid_t run_host_pid(const struct run *r);
 
 /** run_init, start, wait: fails the test unless the program exits with STATUS. The output without
  * the last newline is returned, owned by R. */
@@ -75,4 +86,6 @@ const char *get_file(int dir_fd, const char *path, struct buffer *b);
 
 /** Entries of directory PATH below DIR_FD ("." and ".." not counted), negative errno. */
 int count_entries(int dir_fd, const char *path);
+/** Processes of the host whose user id is one of N from FIRST on. */
+int count_processes_of(uint32_t first, uint32_t n);
 uint64_t scaled_usec(uint64_t usec);
