@@ -131,6 +131,8 @@ static inline int fixture_tear_down(void **state)
     if (rmdir(f->scratch) < 0 && errno != ENOENT) {
         print_error("%s: %s\n", f->scratch, strerror(errno));
         r = 1;
+        if (fixture_start(f, 1, &f->launcher, NULL) == 0) /* sweeps */
+            launcher_stop(f->launcher);
     }
     if (fd_remove_tree(AT_FDCWD, f->top) < 0)
         r = 1;
