@@ -1,0 +1,300 @@
+/* Opening, serving, leaving. */
+#include "agent/agent_internal.h"
+
+#include "agent/privileges.h"
+#include "agent/texts.h"
+#include "base/fdio.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <zmq.h>
+
+/* How long the last answers may take to leave. */
+#define LINGER_MSEC 2000
+
+/* Makes DIR and its parents where they are missing. */
+static int make_directories(const char *dir, struct error *e)
+{
+    _cleanup_free_ char *path = strdup(dir);
+
+    if (!path)
+        return error_sys(e, -ENOMEM, "%s", dir);
+    for (char *p = path + 1;; p++) {
+        char c = *p;
+        if (c && c != '/')
+            continue;
+        *p = 0;
+        if (mkdir(path, 0711) < 0 && errno != EEXIST)
+            return error_sys(e, -errno, "cannot make directory %s", path);
+        *p = c;
+        if (!c)
+            return 0;
+    }
+}
+
+/* One agent a temporary directory: two would sweep each other's files. */
+static int lock_tmpdir(struct agent *a, struct error *e)
+{
+    _cleanup_close_ int dir = -EBADF;
+    int r = make_directories(a->config->tmpdir, e);
+
+    if (r < 0)
+        return r;
+    dir = open(a->config->tmpdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return error_sys(e, -errno, "temporary directory %s", a->config->tmpdir);
+    a->lock_fd = openat(dir, "agent.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (a->lock_fd < 0)
+        return error_sys(e, -errno, "%s/agent.lock", a->config->tmpdir);
+    if (flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? error_set(e, -EBUSY, "temporary directory %s is in use by another agent (--tmpdir chooses another)",
+                               a->config->tmpdir)
+                   : error_sys(e, -errno, "%s/agent.lock", a->config->tmpdir);
+    return 0;
+}
+
+static int start_launcher(struct agent *a, struct error *e)
+{
+    const struct launcher_root roots[ROOTS_] = {
+        [ROOT_STORE] = {.name = "store", .path = a->config->store, .read_only = true},
+        [ROOT_TASKS] = {.name = "tasks", .path = a->config->tasks, .read_only = true},
+    };
+    const struct launcher_config config = {
+        .roots = roots,
+        .n_roots = ROOTS_,
+        .scratch = a->config->tmpdir,
+        .close_fds = {a->lock_fd, -1, -1, -1},
+    };
+    struct stat st;
+
+    if (stat(a->config->tasks, &st) < 0)
+        return error_sys(e, -errno, "tasks directory %s", a->config->tasks);
+    if (!S_ISDIR(st.st_mode))
+        return error_sys(e, -ENOTDIR, "tasks directory %s", a->config->tasks);
+    return launcher_start(&config, &a->launcher, e);
+}
+
+/* What each of the slots may have of the machine. */
+static int divide_host(struct agent *a, struct error *e)
+{
+    struct rlimit nofile;
+    struct sysinfo info;
+
+    if (getrlimit(RLIMIT_NOFILE, &nofile) < 0 || sysinfo(&info) < 0)
+        return error_sys(e, -errno, "asking for the host's limits");
+    a->slots = a->config->concurrency ? a->config->concurrency : (uint64_t)MAX(get_nprocs(), 1);
+    a->slots = MIN(a->slots, AGENT_JOBS_MAX);
+    a->memory_per_slot = (uint64_t)info.totalram * info.mem_unit / a->slots >> 20;
+    a->nofile_per_slot = MAX(nofile.rlim_max / a->slots, 64);
+    return 0;
+}
+
+static struct job *find(struct agent *a, uint64_t id)
+{
+    for (struct job *j = a->jobs; j; j = j->next)
+        if (j->id == id)
+            return j;
+    return NULL;
+}
+
+static void leave(struct agent *a, int status)
+{
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    a->status = status;
+    while (a->jobs) {
+        if (a->jobs->state == JOB_RUNNING)
+            launcher_kill(a->launcher, a->jobs->id);
+        job_end(a->jobs, "crash", TEXT_RESTARTED);
+    }
+    sd_event_exit(a->event, 0);
+}
+
+static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    struct agent *a = userdata;
+    struct error e = ERROR_INIT;
+    struct launcher_event event;
+    int r;
+
+    (void)fd, (void)revents;
+    while ((r = launcher_dispatch(a->launcher, &event, &e)) > 0) {
+        struct job *j = find(a, event.id);
+        if (!j)
+            continue; /* of a job that was abandoned */
+        if (event.type == LAUNCHER_PROBED && j->state == JOB_PREPARING)
+            job_probed(j, event.result);
+        else if (event.type == LAUNCHER_EXITED && j->state == JOB_RUNNING)
+            job_exited(j, &event.report);
+    }
+    if (r < 0) {
+        log_error("the launcher is gone: %s", e.text[0] ? e.text : strerror(-r));
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        leave(a, r);
+    }
+    return 0;
+}
+
+static int on_hello(void *userdata, struct buffer *out)
+{
+    struct agent *a = userdata;
+
+    return environments_encode_hello(&a->environments, a->config->friendly_name, (uint32_t)a->slots, out);
+}
+
+static void on_message(void *userdata, const void *frame, size_t size)
+{
+    struct agent *a = userdata;
+    struct backend_message message = BACKEND_MESSAGE_INIT;
+    _cleanup_buffer_ struct buffer pong = {0};
+    struct error e = ERROR_INIT;
+    int r = backend_message_decode(WIRE_MAIN, frame, size, &message, &e);
+
+    if (message.type == BACKEND_NEW_JOB) {
+        job_receive(a, frame, size);
+    } else if (r < 0) {
+        log_warning("message from the backend: %s", e.text);
+    } else if (message.type == BACKEND_KILL_JOB) {
+        job_kill(a, &message);
+    } else if (message.type == BACKEND_PING) {
+        if (backend_encode_pong(WIRE_MAIN, &pong) == 0)
+            link_send(a->link, &pong);
+    }
+    backend_message_clear(&message);
+}
+
+static void on_lost(void *userdata)
+{
+    struct agent *a = userdata;
+
+    while (a->jobs)
+        job_abandon(a->jobs);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    (void)source;
+    log_info("signal %u: leaving", info->ssi_signo);
+    leave(userdata, 0);
+    return 0;
+}
+
+static int prepare_loop(struct agent *a, struct error *e)
+{
+    sigset_t mask;
+    int r = sd_event_new(&a->event);
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    if (r >= 0)
+        r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+    if (r >= 0)
+        r = sd_event_add_signal(a->event, &a->sigterm_source, SIGTERM, on_signal, a);
+    if (r >= 0)
+        r = sd_event_add_signal(a->event, &a->sigint_source, SIGINT, on_signal, a);
+    if (r >= 0)
+        r = sd_event_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN, on_launcher, a);
+    if (r < 0)
+        return error_sys(e, r, "event loop");
+    signal(SIGPIPE, SIG_IGN);
+    /* The threads of ZeroMQ start with the first socket: after the launcher was forked, without any privilege. */
+    a->context = zmq_ctx_new();
+    return a->context ? 0 : error_sys(e, -errno, "zmq_ctx_new");
+}
+
+int agent_open(const struct agent_config *config, struct agent **ret, struct error *e)
+{
+    _cleanup_(agent_close_p) struct agent *a = calloc(1, sizeof(*a));
+    uid_t uid;
+    gid_t gid;
+    int r;
+
+    if (!a)
+        return error_sys(e, -ENOMEM, "agent");
+    a->config = config;
+    a->lock_fd = -EBADF;
+    if (geteuid() != 0)
+        return error_set(e, -EPERM, "root is needed to make containers");
+    r = agent_user_lookup(config->user, &uid, &gid, e);
+    if (r == 0)
+        r = image_store_open(config->store, IMAGE_STORE_READ, &a->store, e);
+    if (r == 0)
+        r = environments_load(a->store, &a->environments, e);
+    if (r == 0)
+        r = divide_host(a, e);
+    if (r == 0)
+        r = lock_tmpdir(a, e);
+    if (r == 0)
+        r = start_launcher(a, e);
+    if (r == 0)
+        r = agent_drop_privileges(uid, gid, e);
+    if (r == 0)
+        r = prepare_loop(a, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(a);
+    return 0;
+}
+
+void agent_close(struct agent *a)
+{
+    while (a->jobs)
+        job_abandon(a->jobs);
+    if (a->link)
+        link_close(a->link, LINGER_MSEC);
+    sd_event_source_disable_unref(a->launcher_source);
+    sd_event_source_disable_unref(a->sigterm_source);
+    sd_event_source_disable_unref(a->sigint_source);
+    if (a->launcher)
+        launcher_stop(a->launcher);
+    if (a->context)
+        zmq_ctx_term(a->context);
+    sd_event_unref(a->event);
+    environments_clear(&a->environments);
+    if (a->store)
+        image_store_close(a->store);
+    safe_close(a->lock_fd);
+    free(a);
+}
+
+sd_event *agent_event(struct agent *a)
+{
+    return a->event;
+}
+
+void *agent_context(struct agent *a)
+{
+    return a->context;
+}
+
+int agent_run(struct agent *a, struct error *e)
+{
+    static const struct link_callbacks callbacks = {on_hello, on_message, on_lost};
+    int r;
+
+    for (size_t i = 0; i < a->environments.n; i++)
+        log_info("environment %s: %s", a->environments.list[i].name, a->environments.list[i].image->id);
+    if (a->environments.n == 0)
+        log_warning("no image of store %s is a grading environment: see dockless-image(1)", a->config->store);
+    r = link_open(a->event, a->context, a->config->backend, &callbacks, a, &a->link, e);
+    if (r < 0)
+        return r;
+    r = sd_event_loop(a->event);
+    if (r < 0)
+        return error_sys(e, r, "event loop");
+    return a->status < 0 ? error_set(e, a->status, "the launcher ended unexpectedly") : 0;
+}
+
+void agent_stop(struct agent *a)
+{
+    leave(a, 0);
+}

@@ -1,0 +1,83 @@
+/* What the files of the agent share: the agent itself and the life of a job.
+ *
+ *   RECEIVED    decoded, AgentJobStarted sent
+ *   PREPARING   the launcher is asked whether the task exists
+ *   RUNNING     a sandbox was asked for; its start, the conversation, its end
+ *   ANSWERED    AgentJobDone sent: the job is freed at once
+ *
+ * A kill is legal in each of them; a job that has no sandbox yet is answered at once, one that has is answered by the
+ * report of its end. */
+#pragma once
+
+#include "agent/agent.h"
+#include "agent/conversation.h"
+#include "agent/environments.h"
+#include "agent/link.h"
+#include "agent/parameters.h"
+#include "wire/backend.h"
+
+#include <runtime/launcher.h>
+
+/** Jobs at once, whatever a backend sends: it should not send more than the announced slots. */
+#define AGENT_JOBS_MAX 200
+
+/** Indexes of the launcher's roots. */
+enum { ROOT_STORE, ROOT_TASKS, ROOTS_ };
+
+/** Length of a container id in hex digits, as Docker has it; the first twelve are the host name. */
+#define CONTAINER_ID_LENGTH 64
+#define HOSTNAME_LENGTH     12
+
+enum job_state { JOB_RECEIVED, JOB_PREPARING, JOB_RUNNING };
+
+struct job {
+    struct agent *agent;
+    struct job *next;
+    enum job_state state;
+    uint64_t id; /* at the launcher: of the probe, then of the sandbox */
+    struct buffer frame;
+    struct backend_message message; /* points into frame */
+    struct job_parameters parameters;
+    const struct environment *environment;
+    char container_id[CONTAINER_ID_LENGTH + 1];
+    struct conversation *conversation;
+    struct buffer result;  /* body of the last `result` message */
+    uint64_t received_usec;
+};
+
+struct agent {
+    const struct agent_config *config;
+    sd_event *event;
+    void *context;
+    struct image_store *store;
+    struct environments environments;
+    struct launcher *launcher;
+    sd_event_source *launcher_source, *sigterm_source, *sigint_source;
+    struct link *link;
+    struct job *jobs;
+    size_t n_jobs;
+    uint64_t last_id; /* given out at the launcher */
+    uint64_t slots;
+    uint64_t memory_per_slot; /* MiB */
+    uint64_t nofile_per_slot;
+    int lock_fd;
+    bool stopping;
+    int status; /* why agent_run() ended */
+};
+
+/** Handles one BackendNewJob: takes over M (cleared in the caller) whose bytes are in FRAME. */
+void job_receive(struct agent *a, const void *frame, size_t size);
+/** Handles BackendKillJob for JOB_ID. */
+void job_kill(struct agent *a, const struct backend_message *m);
+/** Handles the launcher's answers for job J. */
+void job_probed(struct job *j, int result);
+void job_exited(struct job *j, const struct sandbox_report *report);
+/** Ends J without an answer: the backend has given it up. A running sandbox is killed. */
+void job_abandon(struct job *j);
+/** Ends J with an answer because the agent leaves. */
+void job_end(struct job *j, const char *kind, const char *text);
+
+/** The sandbox of a grading container (protocol: "Grading container"). SPEC is the caller's to clear. */
+int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e);
+/** Fills CONTAINER_ID with random hex digits. */
+void job_make_container_id(char container_id[CONTAINER_ID_LENGTH + 1]);

@@ -1,0 +1,356 @@
+/* The life of a job, one function per transition: see agent_internal.h. */
+#include "agent/agent_internal.h"
+
+#include "agent/result.h"
+#include "agent/texts.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static void job_free(struct job *j)
+{
+    struct job **p = &j->agent->jobs;
+
+    while (*p && *p != j)
+        p = &(*p)->next;
+    if (*p) {
+        *p = j->next;
+        j->agent->n_jobs--;
+    }
+    if (j->conversation)
+        conversation_close(j->conversation);
+    job_parameters_clear(&j->parameters);
+    backend_message_clear(&j->message);
+    buffer_clear(&j->frame);
+    buffer_clear(&j->result);
+    free(j);
+}
+
+/* Sends AgentJobDone and frees the job: the one way out of every accepted job that still has a backend. */
+static void answer(struct job *j, struct job_done *done)
+{
+    _cleanup_buffer_ struct buffer frame = {.max = 2 * WIRE_FRAME_MAX};
+    int r;
+
+    done->job_id = j->message.job_id;
+    r = backend_encode_done(WIRE_MAIN, done, &frame);
+    if (r < 0) {
+        /* What a grader sent does not fit or is no text: the job is answered all the same. */
+        struct job_done crash = {
+            .job_id = j->message.job_id, .result = "crash", .text = TEXT_UNKNOWN_ERROR, .state = ""};
+        log_error("job %s: the result cannot be encoded: %s", j->message.job_id, strerror(-r));
+        buffer_clear(&frame);
+        r = backend_encode_done(WIRE_MAIN, &crash, &frame);
+    }
+    if (r == 0 && j->agent->link)
+        r = link_send(j->agent->link, &frame);
+    if (r < 0)
+        log_error("job %s: the result cannot be sent: %s", j->message.job_id, strerror(-r));
+    log_info("job %s: %s after %.3f s", j->message.job_id, done->result,
+             (double)(clock_monotonic_usec() - j->received_usec) / (double)USEC_PER_SEC);
+    job_free(j);
+}
+
+/* A refusal or failure of the agent itself: no outputs, the state of the submission is handed back. */
+static void crash(struct job *j, const char *text)
+{
+    _cleanup_free_ char *state = backend_message_state(&j->message);
+    struct job_done done = {.result = "crash", .text = text, .state = state ? state : ""};
+
+    answer(j, &done);
+}
+
+void job_end(struct job *j, const char *kind, const char *text)
+{
+    _cleanup_free_ char *state = backend_message_state(&j->message);
+    struct job_done done = {.result = kind, .text = text, .state = state ? state : ""};
+
+    answer(j, &done);
+}
+
+void job_abandon(struct job *j)
+{
+    if (j->state == JOB_RUNNING)
+        launcher_kill(j->agent->launcher, j->id);
+    job_free(j);
+}
+
+static struct job *find(struct agent *a, const char *job_id)
+{
+    for (struct job *j = a->jobs; j; j = j->next)
+        if (strcmp(j->message.job_id, job_id) == 0)
+            return j;
+    return NULL;
+}
+
+/* Upstream refuses to look at such paths at all. */
+static bool id_is_acceptable(const char *id)
+{
+    size_t length = id ? strlen(id) : 0;
+
+    return length > 0 && length < SANDBOX_PATH_MAX / 2 && id[0] != '/' && !strstr(id, "..") &&
+           !isspace((unsigned char)id[0]) && !isspace((unsigned char)id[length - 1]);
+}
+
+static int send_started(struct job *j)
+{
+    _cleanup_buffer_ struct buffer frame = {0};
+    int r = backend_encode_started(WIRE_MAIN, j->message.job_id, &frame);
+
+    return r < 0 ? r : link_send(j->agent->link, &frame);
+}
+
+/* What can be wrong before the file system is asked; NULL when nothing is. */
+static const char *refusal(const struct job *j)
+{
+    const struct backend_message *m = &j->message;
+
+    if (!backend_message_has_inputdata(m))
+        return TEXT_UNKNOWN_ERROR;
+    if (!m->course_id && !m->task_id)
+        return NULL;
+    if (!environments_find(&j->agent->environments, m->environment_type, m->environment))
+        return TEXT_NO_ENVIRONMENT;
+    if (!id_is_acceptable(m->course_id) || !id_is_acceptable(m->task_id))
+        return TEXT_UNKNOWN_ERROR;
+    return NULL;
+}
+
+static int on_body(void *userdata, const uint8_t *body, size_t size)
+{
+    struct job *j = userdata;
+    struct container_message message = {0};
+    struct error e = ERROR_INIT;
+    int r = container_message_decode(body, size, &message, &e);
+
+    if (r < 0)
+        log_info("job %s: message from the grader: %s", j->message.job_id, e.text);
+    if (r == 0 && message.type == CONTAINER_RESULT) {
+        j->result.max = WIRE_FRAME_MAX;
+        j->result.size = 0;
+        r = buffer_append(&j->result, body, size);
+    }
+    container_message_clear(&message);
+    return r == -EINVAL ? 0 : r;
+}
+
+static int send_start(struct job *j, struct error *e)
+{
+    static const char *const types[] = {ENVIRONMENT_TYPE};
+    _cleanup_buffer_ struct buffer start = {.max = 2 * WIRE_FRAME_MAX};
+    int r = frame_encode_start(FRAME_BIG_ENDIAN, j->message.inputdata, j->message.debug, types, ARRAY_SIZE(types),
+                               j->parameters.run_cmd, false, &start);
+
+    if (r == 0)
+        r = conversation_send(j->conversation, &start);
+    return r < 0 ? error_sys(e, r, "sending the submission to the container") : 0;
+}
+
+static int submit(struct job *j, struct error *e)
+{
+    static const struct conversation_callbacks callbacks = {on_body};
+    struct sandbox_spec spec = {0};
+    int fds[3] = {-1, -1, -1}, r;
+
+    job_make_container_id(j->container_id);
+    r = job_make_spec(j, &spec, e);
+    if (r == 0)
+        r = conversation_open(j->agent->event, FRAME_BIG_ENDIAN, j->agent->config->frame_max, &callbacks, j, fds,
+                              &j->conversation, e);
+    if (r == 0) {
+        j->id = ++j->agent->last_id;
+        r = launcher_submit(j->agent->launcher, j->id, &spec, fds, e);
+        safe_close(fds[0]);
+        safe_close(fds[1]);
+    }
+    if (r == 0) {
+        j->state = JOB_RUNNING;
+        /* The pipe holds it until the container reads; its start need not be waited for. */
+        r = send_start(j, e);
+        if (r < 0)
+            launcher_kill(j->agent->launcher, j->id);
+    }
+    sandbox_spec_clear(&spec);
+    return r;
+}
+
+/* Everything about the task is known: parameters, memory, environment, in upstream's order. */
+static void start(struct job *j)
+{
+    struct agent *a = j->agent;
+    struct error e = ERROR_INIT;
+    char text[sizeof(TEXT_NO_MEMORY) + 32];
+
+    if (job_parameters_parse(j->message.parameters, &j->parameters) < 0) {
+        crash(j, TEXT_BAD_PARAMETERS);
+        return;
+    }
+    if (j->parameters.memory > 0 && (uint64_t)j->parameters.memory > a->memory_per_slot) {
+        snprintf(text, sizeof(text), TEXT_NO_MEMORY, (unsigned long long)a->memory_per_slot);
+        crash(j, text);
+        return;
+    }
+    j->environment = environments_find(&a->environments, j->message.environment_type, j->message.environment);
+    if (!j->environment) {
+        crash(j, TEXT_NO_CONTAINER);
+        return;
+    }
+    if (submit(j, &e) < 0) {
+        log_error("job %s: %s", j->message.job_id, e.text);
+        if (j->state != JOB_RUNNING)
+            crash(j, TEXT_NOT_CREATED);
+    }
+}
+
+static void prepare(struct job *j)
+{
+    _cleanup_free_ char *path = NULL;
+    struct error e = ERROR_INIT;
+
+    if (!j->message.course_id && !j->message.task_id) {
+        start(j);
+        return;
+    }
+    path = text_printf("%s/%s", j->message.course_id, j->message.task_id);
+    j->id = ++j->agent->last_id;
+    j->state = JOB_PREPARING;
+    if (!path || launcher_probe(j->agent->launcher, j->id, ROOT_TASKS, path, &e) < 0) {
+        log_error("job %s: %s", j->message.job_id, e.text);
+        crash(j, TEXT_UNKNOWN_ERROR);
+    }
+}
+
+void job_probed(struct job *j, int result)
+{
+    if (result == -ENOENT)
+        crash(j, TEXT_NO_TASK);
+    else if (result < 0)
+        crash(j, TEXT_UNKNOWN_ERROR);
+    else
+        start(j);
+}
+
+void job_receive(struct agent *a, const void *frame, size_t size)
+{
+    struct job *j = calloc(1, sizeof(*j));
+    struct error e = ERROR_INIT;
+    const char *why;
+    int r;
+
+    if (!j)
+        return;
+    j->agent = a;
+    j->received_usec = clock_monotonic_usec();
+    j->frame.max = WIRE_FRAME_MAX;
+    r = buffer_append(&j->frame, frame, size);
+    if (r == 0)
+        r = backend_message_decode(WIRE_MAIN, j->frame.data, j->frame.size, &j->message, &e);
+    if (!j->message.job_id || find(a, j->message.job_id)) {
+        log_warning("%s", j->message.job_id ? "a job with the id of a running one was refused" : e.text);
+        job_free(j);
+        return;
+    }
+    j->next = a->jobs;
+    a->jobs = j;
+    a->n_jobs++;
+    log_info("job %s: %s/%s in %s", j->message.job_id, j->message.course_id ? j->message.course_id : "-",
+             j->message.task_id ? j->message.task_id : "-", j->message.environment ? j->message.environment : "-");
+    send_started(j);
+    why = r < 0 || a->stopping || a->n_jobs > AGENT_JOBS_MAX ? TEXT_UNKNOWN_ERROR : refusal(j);
+    if (r < 0)
+        log_warning("job %s: %s", j->message.job_id, e.text);
+    if (why)
+        crash(j, why);
+    else
+        prepare(j);
+}
+
+void job_kill(struct agent *a, const struct backend_message *m)
+{
+    struct job *j = find(a, m->job_id);
+    struct job_done done = {.result = "killed", .text = "", .state = m->state ? m->state : ""};
+
+    if (!j)
+        return; /* upstream sends nothing either: the backend has an answer or never had the job */
+    if (j->state == JOB_RUNNING)
+        launcher_kill(a->launcher, j->id);
+    else
+        answer(j, &done);
+}
+
+static void answer_with_result(struct job *j)
+{
+    struct container_message message = {0};
+    struct grading_result result = {0};
+    struct job_done done;
+
+    if (j->result.size > 0 && container_message_decode(j->result.data, j->result.size, &message, NULL) < 0)
+        message.result = NULL;
+    if (grading_result_check(message.result, &result) < 0) {
+        done = (struct job_done){.result = "crash", .text = TEXT_UNKNOWN_ERROR, .state = ""};
+    } else {
+        done = (struct job_done){
+            .result = result.result,
+            .text = result.text,
+            .grade = result.grade,
+            .problems = &result.problems,
+            .tests = &result.tests,
+            .custom = &result.custom,
+            .state = result.state,
+            .archive = result.has_archive ? &result.archive : NULL,
+            .stdout_text = result.stdout_text,
+            .stderr_text = result.stderr_text,
+            .result_size = result.result_size,
+            .text_size = result.text_size,
+            .state_size = result.state_size,
+            .stdout_size = result.stdout_size,
+            .stderr_size = result.stderr_size,
+        };
+    }
+    answer(j, &done);
+    container_message_clear(&message);
+    grading_result_clear(&result);
+}
+
+/* Killed by whomever: no text, empty outputs, the submission's own state. */
+static void answer_killed(struct job *j, const char *kind)
+{
+    _cleanup_free_ char *state = backend_message_state(&j->message);
+    struct job_done done = {
+        .result = kind, .text = "", .state = state ? state : "", .stdout_text = "", .stderr_text = ""};
+
+    answer(j, &done);
+}
+
+void job_exited(struct job *j, const struct sandbox_report *report)
+{
+    log_debug("job %s: container %s, %.3f s cpu, %.3f s wall, %.1f MiB", j->message.job_id,
+              sandbox_verdict_name(report->verdict),
+              (double)(report->user_usec + report->system_usec) / (double)USEC_PER_SEC,
+              (double)report->wall_usec / (double)USEC_PER_SEC,
+              report->memory_peak == SANDBOX_ABSENT ? 0.0 : (double)report->memory_peak / 1048576.0);
+    switch (report->verdict) {
+    case SANDBOX_KILLED:
+        answer_killed(j, "killed");
+        return;
+    case SANDBOX_OUT_OF_MEMORY:
+        answer_killed(j, "overflow");
+        return;
+    case SANDBOX_CPU_TIMEOUT:
+    case SANDBOX_WALL_TIMEOUT:
+        answer_killed(j, "timeout");
+        return;
+    case SANDBOX_START_FAILED:
+        log_error("job %s: %s: %s", j->message.job_id, report->failed_step, report->error);
+        crash(j, strcmp(report->failed_step, "execve") == 0 ? TEXT_NOT_STARTED : TEXT_NOT_CREATED);
+        return;
+    default:
+        conversation_drain(j->conversation);
+        if (conversation_fault(j->conversation))
+            log_info("job %s: the grader's output was not read to its end: %s", j->message.job_id,
+                     conversation_fault(j->conversation));
+        answer_with_result(j);
+    }
+}

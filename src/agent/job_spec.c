@@ -1,0 +1,142 @@
+/* A job as a sandbox: what Docker was told by upstream's agent, as a struct sandbox_spec. */
+#include "agent/agent_internal.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#define MIB ((uint64_t)1 << 20)
+/* A limit of zero or less is hit at once: that is what upstream's first sample does. */
+#define AT_ONCE_USEC 1
+/* Longer than any job: what would overflow is as good as no limit. */
+#define SECONDS_MAX (UINT64_MAX / USEC_PER_SEC / 2)
+
+void job_make_container_id(char container_id[CONTAINER_ID_LENGTH + 1])
+{
+    uint8_t random[CONTAINER_ID_LENGTH / 2];
+
+    while (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        ;
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(container_id + 2 * i, 3, "%02x", random[i]);
+}
+
+static uint64_t limit_usec(int64_t seconds)
+{
+    if (seconds <= 0)
+        return AT_ONCE_USEC;
+    return MIN((uint64_t)seconds, SECONDS_MAX) * USEC_PER_SEC;
+}
+
+static int set_program(const struct job *j, struct sandbox_spec *spec)
+{
+    const struct image *image = j->environment->image;
+    char hostname[HOSTNAME_LENGTH + 1];
+
+    memcpy(hostname, j->container_id, HOSTNAME_LENGTH);
+    hostname[HOSTNAME_LENGTH] = 0;
+    spec->hostname = strdup(hostname);
+    spec->user = strdup("0"); /* upstream's agent asks for root, whatever the image says */
+    spec->cwd = strdup(image->working_dir && image->working_dir[0] ? image->working_dir : "/");
+    spec->env = strv_copy(image->env);
+    spec->argv = strv_copy(image->entrypoint);
+    if (!spec->hostname || !spec->user || !spec->cwd || !spec->env || !spec->argv)
+        return -ENOMEM;
+    for (char **word = image->cmd; word && *word; word++)
+        if (strv_append(&spec->argv, *word) < 0)
+            return -ENOMEM;
+    return strv_append(&spec->env, "DEBUGGER=False");
+}
+
+static int set_layers(const struct job *j, struct sandbox_spec *spec, struct error *e)
+{
+    char path[IMAGE_LAYER_PATH_SIZE];
+
+    spec->layers_root = ROOT_STORE;
+    for (char **id = j->environment->image->layers; id && *id; id++) {
+        int r = image_layer_path(*id, path, e);
+        if (r == 0)
+            r = strv_append(&spec->layers, path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* /task and /course/common: the course's own files below, what the job changes above. */
+static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
+{
+    const struct backend_message *m = &j->message;
+    _cleanup_free_ char *task = text_printf("%s/%s", m->course_id, m->task_id);
+    _cleanup_free_ char *common = text_printf("%s/$common", m->course_id);
+    struct sandbox_mount *mount;
+
+    if (!task || !common)
+        return -ENOMEM;
+    mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, task, "/task");
+    if (!mount)
+        return -ENOMEM;
+    mount->mode = 0777;
+    if (sandbox_mount_add_dir(mount, "student", 0777) < 0)
+        return -ENOMEM;
+    mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, common, "/course/common");
+    if (!mount)
+        return -ENOMEM;
+    mount->read_only = true;
+    mount->optional = true;
+    return sandbox_mount_add_dir(mount, "student", 0755);
+}
+
+/* A job of no course: upstream gives it an empty /task and an empty /course/common. */
+static int add_empty_mounts(struct sandbox_spec *spec)
+{
+    struct sandbox_mount *mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/task");
+
+    if (!mount)
+        return -ENOMEM;
+    mount->mode = 0755;
+    mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/course/common");
+    if (!mount)
+        return -ENOMEM;
+    mount->mode = 0755;
+    mount->read_only = true;
+    return sandbox_mount_add_dir(mount, "student", 0755);
+}
+
+static int add_mounts(const struct job *j, struct sandbox_spec *spec)
+{
+    struct sandbox_mount *sockets;
+    int r = j->message.course_id ? add_course_mounts(j, spec) : add_empty_mounts(spec);
+
+    if (r < 0)
+        return r;
+    sockets = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/sockets");
+    if (!sockets)
+        return -ENOMEM;
+    sockets->mode = 0777;
+    return 0;
+}
+
+int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e)
+{
+    const struct job_parameters *p = &j->parameters;
+    int r = set_program(j, spec);
+
+    if (r == 0)
+        r = add_mounts(j, spec);
+    if (r < 0)
+        return error_sys(e, r, "describing the container");
+    r = set_layers(j, spec, e);
+    if (r < 0)
+        return r;
+    spec->network = SANDBOX_NETWORK_NONE;
+    spec->limits = (struct sandbox_limits){
+        .memory_bytes = (uint64_t)p->memory * MIB,
+        .pids = j->agent->config->pids,
+        .cpu_time_usec = limit_usec(p->time),
+        .wall_time_usec = limit_usec(p->hard_time),
+        .nofile = j->agent->nofile_per_slot,
+    };
+    return 0;
+}

@@ -1,0 +1,204 @@
+#include "agent/link.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/value.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <zmq.h>
+
+#define HEARTBEAT_USEC USEC_PER_SEC
+/* Frames handled in one round of the event loop, so that a flood does not starve timers and containers. */
+#define FRAMES_PER_ROUND 64
+
+struct link {
+    sd_event *event;
+    void *context, *socket; /* socket NULL while lost */
+    char *address;
+    struct link_callbacks callbacks;
+    void *userdata;
+    sd_event_source *io, *post, *timer;
+    uint64_t last_seen, backoff;
+    bool heard; /* anything since the connection was made */
+};
+
+static void disconnect(struct link *l, int linger_msec)
+{
+    l->io = sd_event_source_disable_unref(l->io);
+    if (!l->socket)
+        return;
+    zmq_setsockopt(l->socket, ZMQ_LINGER, &linger_msec, sizeof(linger_msec));
+    zmq_close(l->socket);
+    l->socket = NULL;
+}
+
+static void look(struct link *l)
+{
+    for (int frames = 0; l->socket && frames < FRAMES_PER_ROUND; frames++) {
+        zmq_msg_t part;
+        int more;
+
+        zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, l->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&part);
+            return;
+        }
+        l->last_seen = clock_monotonic_usec();
+        l->heard = true;
+        more = zmq_msg_more(&part);
+        while (more && l->socket) {
+            /* The backend sends one frame; what follows the first is dropped, as upstream's agent does. */
+            zmq_msg_t rest;
+            zmq_msg_init(&rest);
+            more = zmq_msg_recv(&rest, l->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&rest);
+            zmq_msg_close(&rest);
+        }
+        l->callbacks.message(l->userdata, zmq_msg_data(&part), zmq_msg_size(&part));
+        zmq_msg_close(&part);
+    }
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source, (void)fd, (void)revents;
+    look(userdata);
+    return 0;
+}
+
+static int on_post(sd_event_source *source, void *userdata)
+{
+    struct link *l = userdata;
+    int events = 0;
+    size_t size = sizeof(events);
+
+    (void)source;
+    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN))
+        look(l);
+    /* Frames left over wait for no edge of the descriptor: come back by the timer at once. */
+    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN))
+        sd_event_source_set_time(l->timer, clock_monotonic_usec());
+    return 0;
+}
+
+static int set_options(void *socket)
+{
+    int ipv6 = 1, high_water = 0, linger = 0, ivl = 100, ivl_max = 5000;
+    int64_t max = (int64_t)WIRE_FRAME_MAX;
+
+    /* No high-water mark: a dropped AgentJobDone would lose a job; what can queue up is bounded by the number of jobs. */
+    if (zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof(ipv6)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water, sizeof(high_water)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &ivl, sizeof(ivl)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_RECONNECT_IVL_MAX, &ivl_max, sizeof(ivl_max)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) < 0)
+        return -errno;
+    return 0;
+}
+
+static int connect_backend(struct link *l, struct error *e)
+{
+    _cleanup_buffer_ struct buffer hello = {0};
+    size_t size = sizeof(int);
+    int fd, r;
+
+    l->socket = zmq_socket(l->context, ZMQ_DEALER);
+    if (!l->socket)
+        return error_set(e, -errno, "zmq_socket: %s", zmq_strerror(errno));
+    r = set_options(l->socket);
+    if (r < 0)
+        return error_set(e, r, "zmq_setsockopt: %s", zmq_strerror(-r));
+    if (zmq_connect(l->socket, l->address) < 0)
+        return error_set(e, -errno, "cannot connect to backend \"%s\": %s", l->address, zmq_strerror(errno));
+    if (zmq_getsockopt(l->socket, ZMQ_FD, &fd, &size) < 0)
+        return error_set(e, -errno, "zmq_getsockopt: %s", zmq_strerror(errno));
+    r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
+    if (r < 0)
+        return error_sys(e, r, "watching the backend's socket");
+    r = l->callbacks.hello(l->userdata, &hello);
+    if (r < 0)
+        return error_sys(e, r, "saying hello");
+    l->last_seen = clock_monotonic_usec();
+    l->heard = false;
+    return link_send(l, &hello);
+}
+
+static void lose(struct link *l)
+{
+    disconnect(l, 0);
+    l->backoff = l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
+    log_warning("nothing heard from backend %s for %llu s: connecting again in %.1f s", l->address,
+                LINK_SILENCE_USEC / USEC_PER_SEC, (double)l->backoff / (double)USEC_PER_SEC);
+    l->callbacks.lost(l->userdata);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct link *l = userdata;
+    struct error e = ERROR_INIT;
+    uint64_t next = HEARTBEAT_USEC, now = clock_monotonic_usec();
+
+    (void)usec;
+    if (l->socket && now - l->last_seen > LINK_SILENCE_USEC) {
+        lose(l);
+        next = l->backoff;
+    } else if (!l->socket && connect_backend(l, &e) < 0) {
+        log_error("%s", e.text);
+        disconnect(l, 0);
+    }
+    sd_event_source_set_time(source, now + next);
+    return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
+
+int link_open(sd_event *event, void *context, const char *address, const struct link_callbacks *callbacks,
+              void *userdata, struct link **ret, struct error *e)
+{
+    struct link *l = calloc(1, sizeof(*l));
+    int r;
+
+    if (!l)
+        return error_sys(e, -ENOMEM, "link");
+    *l = (struct link){.event = event,
+                       .context = context,
+                       .address = strdup(address),
+                       .callbacks = *callbacks,
+                       .userdata = userdata,
+                       .backoff = LINK_BACKOFF_FIRST_USEC};
+    r = l->address ? 0 : error_sys(e, -ENOMEM, "link");
+    if (r == 0)
+        r = connect_backend(l, e);
+    if (r == 0) {
+        r = sd_event_add_post(event, &l->post, on_post, l);
+        if (r >= 0)
+            r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, clock_monotonic_usec() + HEARTBEAT_USEC, 0,
+                                  on_timer, l);
+        if (r < 0)
+            error_sys(e, r, "timer of the link");
+    }
+    if (r < 0) {
+        link_close(l, 0);
+        return r;
+    }
+    *ret = l;
+    return 0;
+}
+
+void link_close(struct link *l, int linger_msec)
+{
+    disconnect(l, linger_msec);
+    sd_event_source_disable_unref(l->post);
+    sd_event_source_disable_unref(l->timer);
+    free(l->address);
+    free(l);
+}
+
+int link_send(struct link *l, const struct buffer *frame)
+{
+    if (!l->socket)
+        return 0;
+    while (zmq_send(l->socket, frame->data, frame->size, ZMQ_DONTWAIT) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}

@@ -1,0 +1,144 @@
+/* dockless agent BACKEND: serve a backend until told to leave. */
+#include "agent/agent.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: dockless agent [OPTION...] BACKEND\n\n"
+    "Connects to the INGInious backend at BACKEND (a ZeroMQ address such as tcp://host:2001) and\n"
+    "runs its jobs in containers made from the store's images. Needs root.\n\n"
+    "  --tasks DIR            the courses: DIR/COURSE/TASK\n"
+    "  --friendly-name NAME   how the agent is shown to administrators (default: the host name)\n"
+    "  --concurrency N        jobs at once (default: the number of CPUs)\n"
+    "  --tmpdir DIR           the jobs' scratch files (default: /var/lib/dockless/agent)\n"
+    "  --store DIR            the image store (default: /var/lib/dockless)\n"
+    "  --user USER            the agent's own user (default: dockless, where the host has it)\n"
+    "  --config FILE          read FILE instead of /etc/dockless/agent.yaml\n"
+    "  -v, --verbose          say more; twice: still more\n"
+    "  -h, --help             show this\n\n"
+    "Options given here win over the configuration file. See also dockless-agent(1).\n";
+
+enum { OPT_TASKS = 256, OPT_NAME, OPT_CONCURRENCY, OPT_TMPDIR, OPT_STORE, OPT_USER, OPT_CONFIG };
+
+static const struct option options[] = {
+    {"tasks", required_argument, NULL, OPT_TASKS},
+    {"friendly-name", required_argument, NULL, OPT_NAME},
+    {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
+    {"tmpdir", required_argument, NULL, OPT_TMPDIR},
+    {"store", required_argument, NULL, OPT_STORE},
+    {"user", required_argument, NULL, OPT_USER},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL},
+};
+
+/* Reads the configuration file; a missing one is an error only where it was asked for. */
+static int read_config(const char *path, struct agent_config *c, struct error *e)
+{
+    _cleanup_buffer_ struct buffer text = {0};
+    const char *file = path ? path : AGENT_CONFIG_DEFAULT;
+    int r = fd_read_file(AT_FDCWD, file, &text, AGENT_CONFIG_MAX);
+
+    if (r == -ENOENT && !path)
+        return 0;
+    if (r < 0)
+        return error_sys(e, r, "%s", file);
+    return agent_config_parse(file, buffer_string(&text), text.size, c, e);
+}
+
+static int set(char **field, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+/* One option of the command line over C; 1 for --help. */
+static int apply(int option, const char *value, struct agent_config *c)
+{
+    switch (option) {
+    case OPT_TASKS:
+        return set(&c->tasks, value);
+    case OPT_NAME:
+        return set(&c->friendly_name, value);
+    case OPT_TMPDIR:
+        return set(&c->tmpdir, value);
+    case OPT_STORE:
+        return set(&c->store, value);
+    case OPT_USER:
+        return set(&c->user, value);
+    case OPT_CONCURRENCY:
+        return text_parse_uint(value, 10000, &c->concurrency) < 0 || c->concurrency == 0 ? -EINVAL : 0;
+    case 'v':
+        c->verbose++;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* The file first, then the command line over it: 0, 1 when all is said (help), or an exit status below 0. */
+static int configure(int argc, char **argv, struct agent_config *c)
+{
+    const char *path = NULL;
+    struct error e = ERROR_INIT;
+    int option;
+
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
+        if (option == 'h')
+            return fputs(help, stdout), 1;
+        if (option == '?')
+            return -cli_usage("agent", "the command line was not understood");
+        if (option == OPT_CONFIG)
+            path = optarg;
+    }
+    if (agent_config_init(c) < 0)
+        return -EXIT_FAILURE;
+    if (read_config(path, c, &e) < 0)
+        return -cli_fail("agent", &e);
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0)
+        if (apply(option, optarg, c) < 0)
+            return -cli_usage("agent", "\"%s\" is no value for --%s", optarg,
+                              option == OPT_CONCURRENCY ? "concurrency" : "this option");
+    if (optind < argc && set(&c->backend, argv[optind++]) < 0)
+        return -EXIT_FAILURE;
+    if (optind < argc)
+        return -cli_usage("agent", "one BACKEND is expected, \"%s\" is too much", argv[optind]);
+    if (!c->backend)
+        return -cli_usage("agent", "the address of the BACKEND is missing");
+    if (!c->tasks)
+        return -cli_usage("agent", "--tasks DIR is missing");
+    return 0;
+}
+
+int cli_agent(int argc, char **argv)
+{
+    struct agent_config config = {0};
+    struct agent *agent = NULL;
+    struct error e = ERROR_INIT;
+    int r = configure(argc, argv, &config);
+
+    if (r != 0) {
+        agent_config_clear(&config);
+        return r > 0 ? EXIT_SUCCESS : -r;
+    }
+    log_setup(config.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "dockless agent");
+    r = agent_open(&config, &agent, &e);
+    if (r == 0) {
+        r = agent_run(agent, &e);
+        agent_close(agent);
+    }
+    agent_config_clear(&config);
+    return r < 0 ? cli_fail("agent", &e) : EXIT_SUCCESS;
+}
