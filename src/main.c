@@ -6,6 +6,8 @@
 #define VERB_WORDS_MAX 2
 
 static const struct cli_verb verbs[] = {
+    {"agent", "connect to an INGInious backend and run its jobs", cli_agent},
+    {"grade", "grade one task here, without a server", cli_grade},
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},
     {"image load", "load a local image into the store", cli_image_load},

@@ -53,10 +53,11 @@ static int lock_tmpdir(struct agent *a, struct error *e)
     if (a->lock_fd < 0)
         return error_sys(e, -errno, "%s/agent.lock", a->config->tmpdir);
     if (flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
-                   ? error_set(e, -EBUSY, "temporary directory %s is in use by another agent (--tmpdir chooses another)",
-                               a->config->tmpdir)
-                   : error_sys(e, -errno, "%s/agent.lock", a->config->tmpdir);
+        return errno == EWOULDBLOCK ? error_set(e, -EBUSY,
+                                                "temporary directory %s is in use by another agent "
+                                                "(--tmpdir chooses another)",
+                                                a->config->tmpdir)
+                                    : error_sys(e, -errno, "%s/agent.lock", a->config->tmpdir);
     return 0;
 }
 
@@ -147,7 +148,8 @@ static int on_hello(void *userdata, struct buffer *out)
 {
     struct agent *a = userdata;
 
-    return environments_encode_hello(&a->environments, a->config->friendly_name, (uint32_t)a->slots, out);
+    return environments_encode_hello(&a->environments, a->config->friendly_name, (uint32_t)a->slots,
+                                     out);
 }
 
 static void on_message(void *userdata, const void *frame, size_t size)
@@ -202,11 +204,13 @@ static int prepare_loop(struct agent *a, struct error *e)
     if (r >= 0)
         r = sd_event_add_signal(a->event, &a->sigint_source, SIGINT, on_signal, a);
     if (r >= 0)
-        r = sd_event_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN, on_launcher, a);
+        r = sd_event_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN,
+                            on_launcher, a);
     if (r < 0)
         return error_sys(e, r, "event loop");
     signal(SIGPIPE, SIG_IGN);
-    /* The threads of ZeroMQ start with the first socket: after the launcher was forked, without any privilege. */
+    /* The threads of ZeroMQ start with the first socket: after the launcher was forked, without any
+     * privilege. */
     a->context = zmq_ctx_new();
     return a->context ? 0 : error_sys(e, -errno, "zmq_ctx_new");
 }
@@ -282,9 +286,11 @@ int agent_run(struct agent *a, struct error *e)
     int r;
 
     for (size_t i = 0; i < a->environments.n; i++)
-        log_info("environment %s: %s", a->environments.list[i].name, a->environments.list[i].image->id);
+        log_info("environment %s: %s", a->environments.list[i].name,
+                 a->environments.list[i].image->id);
     if (a->environments.n == 0)
-        log_warning("no image of store %s is a grading environment: see dockless-image(1)", a->config->store);
+        log_warning("no image of store %s is a grading environment: see dockless-image(1)",
+                    a->config->store);
     r = link_open(a->event, a->context, a->config->backend, &callbacks, a, &a->link, e);
     if (r < 0)
         return r;

@@ -1,7 +1,8 @@
 /* The agent: jobs of one backend become sandboxes of one launcher.
  *
- * One process with one event loop. agent_open() is the privileged half (store, launcher, tmpdir), after which the process
- * is an ordinary user for good; agent_run() is everything that touches foreign bytes. */
+ * One process with one event loop. agent_open() is the privileged half (store, launcher, tmpdir),
+ * after which the process is an ordinary user for good; agent_run() is everything that touches
+ * foreign bytes. */
 #pragma once
 
 #include "config/agent_config.h"
@@ -10,8 +11,9 @@
 
 struct agent;
 
-/** Opens the store, locks the temporary directory, starts the launcher, drops root. CONFIG must outlive the agent. Errors
- * name the directory or the option. The process must be root with one thread. */
+/** Opens the store, locks the temporary directory, starts the launcher, drops root. CONFIG must
+ * outlive the agent. Errors name the directory or the option. The process must be root with one
+ * thread. */
 int agent_open(const struct agent_config *config, struct agent **ret, struct error *e);
 /** Kills what runs, waits for the launcher to have cleaned up, frees. */
 void agent_close(struct agent *a);
@@ -22,8 +24,9 @@ sd_event *agent_event(struct agent *a);
 /** The ZeroMQ context, so that inproc:// addresses reach the agent. Owned by A. */
 void *agent_context(struct agent *a);
 
-/** Connects to config->backend and serves it until SIGTERM or SIGINT (running jobs are ended and answered first), or until
- * agent_stop(). 0, or a negative errno when it cannot go on (launcher gone). */
+/** Connects to config->backend and serves it until SIGTERM or SIGINT (running jobs are ended and
+ * answered first), or until agent_stop(). 0, or a negative errno when it cannot go on (launcher
+ * gone). */
 int agent_run(struct agent *a, struct error *e);
 /** Makes agent_run() end as by SIGTERM. */
 void agent_stop(struct agent *a);

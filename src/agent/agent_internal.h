@@ -5,8 +5,8 @@
  *   RUNNING     a sandbox was asked for; its start, the conversation, its end
  *   ANSWERED    AgentJobDone sent: the job is freed at once
  *
- * A kill is legal in each of them; a job that has no sandbox yet is answered at once, one that has is answered by the
- * report of its end. */
+ * A kill is legal in each of them; a job that has no sandbox yet is answered at once, one that has
+ * is answered by the report of its end. */
 #pragma once
 
 #include "agent/agent.h"
@@ -41,7 +41,7 @@ struct job {
     const struct environment *environment;
     char container_id[CONTAINER_ID_LENGTH + 1];
     struct conversation *conversation;
-    struct buffer result;  /* body of the last `result` message */
+    struct buffer result; /* body of the last `result` message */
     uint64_t received_usec;
 };
 
@@ -77,7 +77,8 @@ void job_abandon(struct job *j);
 /** Ends J with an answer because the agent leaves. */
 void job_end(struct job *j, const char *kind, const char *text);
 
-/** The sandbox of a grading container (protocol: "Grading container"). SPEC is the caller's to clear. */
+/** The sandbox of a grading container (protocol: "Grading container"). SPEC is the caller's to
+ * clear. */
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e);
 /** Fills CONTAINER_ID with random hex digits. */
 void job_make_container_id(char container_id[CONTAINER_ID_LENGTH + 1]);

@@ -70,7 +70,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
     return c->ended ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }
 
-/* Writes what the pipe takes; 0 when the queue is empty or the reader is gone, 1 when something is left. */
+/* Writes what the pipe takes; 0 when the queue is empty or the reader is gone, 1 when something is
+ * left. */
 static int write_queue(struct conversation *c)
 {
     while (c->sent < c->queue.size) {
@@ -108,8 +109,8 @@ static int watch(struct conversation *c, struct error *e)
 }
 
 int conversation_open(sd_event *event, enum frame_order order, size_t frame_max,
-                      const struct conversation_callbacks *callbacks, void *userdata, int container_fds[2],
-                      struct conversation **ret, struct error *e)
+                      const struct conversation_callbacks *callbacks, void *userdata,
+                      int container_fds[2], struct conversation **ret, struct error *e)
 {
     _cleanup_(conversation_close_p) struct conversation *c = calloc(1, sizeof(*c));
     int in[2], out[2], r;

@@ -93,13 +93,14 @@ int environments_load(struct image_store *store, struct environments *ret, struc
     return 0;
 }
 
-const struct environment *environments_find(const struct environments *e, const char *type, const char *name)
+const struct environment *environments_find(const struct environments *e, const char *type,
+                                            const char *name)
 {
     return strcmp(type, ENVIRONMENT_TYPE) == 0 ? find(e, name) : NULL;
 }
 
-int environments_encode_hello(const struct environments *e, const char *friendly_name, uint32_t slots,
-                              struct buffer *out)
+int environments_encode_hello(const struct environments *e, const char *friendly_name,
+                              uint32_t slots, struct buffer *out)
 {
     static const char *const types[] = {ENVIRONMENT_TYPE};
     _cleanup_free_ struct wire_environment *list = calloc(e->n ? e->n : 1, sizeof(*list));
@@ -116,5 +117,6 @@ int environments_encode_hello(const struct environments *e, const char *friendly
             .n_ports = e->list[i].n_ports,
             .advertised = e->list[i].advertised,
         };
-    return backend_encode_hello(WIRE_MAIN, friendly_name, slots, types, ARRAY_SIZE(types), list, e->n, out);
+    return backend_encode_hello(WIRE_MAIN, friendly_name, slots, types, ARRAY_SIZE(types), list,
+                                e->n, out);
 }

@@ -1,4 +1,5 @@
-/* The environments an agent offers: images of the store that carry org.inginious.grading.* labels. */
+/* The environments an agent offers: images of the store that carry org.inginious.grading.* labels.
+ */
 #pragma once
 
 #include "image/image.h"
@@ -27,13 +28,15 @@ struct environments {
 };
 void environments_clear(struct environments *e);
 
-/** Reads the store's images; those without the labels, of another agent_version or with malformed ports are skipped. Of
- * two images with one name the newest `created` wins, else the first listed. */
+/** Reads the store's images; those without the labels, of another agent_version or with malformed
+ * ports are skipped. Of two images with one name the newest `created` wins, else the first listed.
+ */
 int environments_load(struct image_store *store, struct environments *ret, struct error *e);
 
 /** The environment TYPE/NAME or NULL. */
-const struct environment *environments_find(const struct environments *e, const char *type, const char *name);
+const struct environment *environments_find(const struct environments *e, const char *type,
+                                            const char *name);
 
 /** AgentHello for these environments. */
-int environments_encode_hello(const struct environments *e, const char *friendly_name, uint32_t slots,
-                              struct buffer *out);
+int environments_encode_hello(const struct environments *e, const char *friendly_name,
+                              uint32_t slots, struct buffer *out);

@@ -28,44 +28,47 @@ static void job_free(struct job *j)
     free(j);
 }
 
-/* Sends AgentJobDone and frees the job: the one way out of every accepted job that still has a backend. */
+/* Sends AgentJobDone and frees the job: the one way out of every accepted job that still has a
+ * backend. */
 static void answer(struct job *j, struct job_done *done)
 {
     _cleanup_buffer_ struct buffer frame = {.max = 2 * WIRE_FRAME_MAX};
     int r;
 
-    done->job_id = j->message.job_id;
+    done->job_id = &j->message.job_id;
     r = backend_encode_done(WIRE_MAIN, done, &frame);
     if (r < 0) {
         /* What a grader sent does not fit or is no text: the job is answered all the same. */
-        struct job_done crash = {
-            .job_id = j->message.job_id, .result = "crash", .text = TEXT_UNKNOWN_ERROR, .state = ""};
-        log_error("job %s: the result cannot be encoded: %s", j->message.job_id, strerror(-r));
+        struct job_done crash = {.job_id = &j->message.job_id,
+                                 .result = "crash",
+                                 .text = TEXT_UNKNOWN_ERROR,
+                                 .state = ""};
+        log_error("job %s: the result cannot be encoded: %s", j->message.job_id.text, strerror(-r));
         buffer_clear(&frame);
         r = backend_encode_done(WIRE_MAIN, &crash, &frame);
     }
     if (r == 0 && j->agent->link)
         r = link_send(j->agent->link, &frame);
     if (r < 0)
-        log_error("job %s: the result cannot be sent: %s", j->message.job_id, strerror(-r));
-    log_info("job %s: %s after %.3f s", j->message.job_id, done->result,
+        log_error("job %s: the result cannot be sent: %s", j->message.job_id.text, strerror(-r));
+    log_info("job %s: %s after %.3f s", j->message.job_id.text, done->result,
              (double)(clock_monotonic_usec() - j->received_usec) / (double)USEC_PER_SEC);
     job_free(j);
 }
 
-/* A refusal or failure of the agent itself: no outputs, the state of the submission is handed back. */
+/* A refusal or failure of the agent itself: no outputs, the state of the submission is handed back.
+ */
 static void crash(struct job *j, const char *text)
 {
-    _cleanup_free_ char *state = backend_message_state(&j->message);
-    struct job_done done = {.result = "crash", .text = text, .state = state ? state : ""};
-
-    answer(j, &done);
+    job_end(j, "crash", text);
 }
 
 void job_end(struct job *j, const char *kind, const char *text)
 {
-    _cleanup_free_ char *state = backend_message_state(&j->message);
-    struct job_done done = {.result = kind, .text = text, .state = state ? state : ""};
+    struct job_done done = {.result = kind,
+                            .text = text,
+                            .state = j->message.state,
+                            .state_size = j->message.state_size};
 
     answer(j, &done);
 }
@@ -77,10 +80,10 @@ void job_abandon(struct job *j)
     job_free(j);
 }
 
-static struct job *find(struct agent *a, const char *job_id)
+static struct job *find(struct agent *a, const struct wire_job_id *job_id)
 {
     for (struct job *j = a->jobs; j; j = j->next)
-        if (strcmp(j->message.job_id, job_id) == 0)
+        if (wire_job_id_equals(&j->message.job_id, job_id))
             return j;
     return NULL;
 }
@@ -97,7 +100,7 @@ static bool id_is_acceptable(const char *id)
 static int send_started(struct job *j)
 {
     _cleanup_buffer_ struct buffer frame = {0};
-    int r = backend_encode_started(WIRE_MAIN, j->message.job_id, &frame);
+    int r = backend_encode_started(WIRE_MAIN, &j->message.job_id, &frame);
 
     return r < 0 ? r : link_send(j->agent->link, &frame);
 }
@@ -107,7 +110,7 @@ static const char *refusal(const struct job *j)
 {
     const struct backend_message *m = &j->message;
 
-    if (!backend_message_has_inputdata(m))
+    if (!m->inputdata_is_map)
         return TEXT_UNKNOWN_ERROR;
     if (!m->course_id && !m->task_id)
         return NULL;
@@ -121,18 +124,17 @@ static const char *refusal(const struct job *j)
 static int on_body(void *userdata, const uint8_t *body, size_t size)
 {
     struct job *j = userdata;
-    struct container_message message = {0};
+    _cleanup_container_message_ struct container_message message = CONTAINER_MESSAGE_INIT;
     struct error e = ERROR_INIT;
-    int r = container_message_decode(body, size, &message, &e);
+    int r = container_message_decode(WIRE_MAIN, body, size, &message, &e);
 
     if (r < 0)
-        log_info("job %s: message from the grader: %s", j->message.job_id, e.text);
+        log_info("job %s: message from the grader: %s", j->message.job_id.text, e.text);
     if (r == 0 && message.type == CONTAINER_RESULT) {
         j->result.max = WIRE_FRAME_MAX;
         j->result.size = 0;
         r = buffer_append(&j->result, body, size);
     }
-    container_message_clear(&message);
     return r == -EINVAL ? 0 : r;
 }
 
@@ -140,8 +142,14 @@ static int send_start(struct job *j, struct error *e)
 {
     static const char *const types[] = {ENVIRONMENT_TYPE};
     _cleanup_buffer_ struct buffer start = {.max = 2 * WIRE_FRAME_MAX};
-    int r = frame_encode_start(FRAME_BIG_ENDIAN, j->message.inputdata, j->message.debug, types, ARRAY_SIZE(types),
-                               j->parameters.run_cmd, false, &start);
+    const struct frame_start content = {
+        .input = j->message.inputdata,
+        .debug = j->message.debug,
+        .environment_types = types,
+        .n_types = ARRAY_SIZE(types),
+        .run_cmd = j->parameters.run_cmd,
+    };
+    int r = frame_encode_start(WIRE_MAIN, &content, &start);
 
     if (r == 0)
         r = conversation_send(j->conversation, &start);
@@ -157,8 +165,8 @@ static int submit(struct job *j, struct error *e)
     job_make_container_id(j->container_id);
     r = job_make_spec(j, &spec, e);
     if (r == 0)
-        r = conversation_open(j->agent->event, FRAME_BIG_ENDIAN, j->agent->config->frame_max, &callbacks, j, fds,
-                              &j->conversation, e);
+        r = conversation_open(j->agent->event, frame_order_of(WIRE_MAIN),
+                              j->agent->config->frame_max, &callbacks, j, fds, &j->conversation, e);
     if (r == 0) {
         j->id = ++j->agent->last_id;
         r = launcher_submit(j->agent->launcher, j->id, &spec, fds, e);
@@ -192,13 +200,14 @@ static void start(struct job *j)
         crash(j, text);
         return;
     }
-    j->environment = environments_find(&a->environments, j->message.environment_type, j->message.environment);
+    j->environment =
+        environments_find(&a->environments, j->message.environment_type, j->message.environment);
     if (!j->environment) {
         crash(j, TEXT_NO_CONTAINER);
         return;
     }
     if (submit(j, &e) < 0) {
-        log_error("job %s: %s", j->message.job_id, e.text);
+        log_error("job %s: %s", j->message.job_id.text, e.text);
         if (j->state != JOB_RUNNING)
             crash(j, TEXT_NOT_CREATED);
     }
@@ -217,7 +226,7 @@ static void prepare(struct job *j)
     j->id = ++j->agent->last_id;
     j->state = JOB_PREPARING;
     if (!path || launcher_probe(j->agent->launcher, j->id, ROOT_TASKS, path, &e) < 0) {
-        log_error("job %s: %s", j->message.job_id, e.text);
+        log_error("job %s: %s", j->message.job_id.text, e.text);
         crash(j, TEXT_UNKNOWN_ERROR);
     }
 }
@@ -247,20 +256,23 @@ void job_receive(struct agent *a, const void *frame, size_t size)
     r = buffer_append(&j->frame, frame, size);
     if (r == 0)
         r = backend_message_decode(WIRE_MAIN, j->frame.data, j->frame.size, &j->message, &e);
-    if (!j->message.job_id || find(a, j->message.job_id)) {
-        log_warning("%s", j->message.job_id ? "a job with the id of a running one was refused" : e.text);
+    if (!j->message.job_id.raw || find(a, &j->message.job_id)) {
+        log_warning("%s", j->message.job_id.raw ? "a job with the id of a running one was refused"
+                                                : e.text);
         job_free(j);
         return;
     }
     j->next = a->jobs;
     a->jobs = j;
     a->n_jobs++;
-    log_info("job %s: %s/%s in %s", j->message.job_id, j->message.course_id ? j->message.course_id : "-",
-             j->message.task_id ? j->message.task_id : "-", j->message.environment ? j->message.environment : "-");
+    log_info("job %s: %s/%s in %s", j->message.job_id.text,
+             j->message.course_id ? j->message.course_id : "-",
+             j->message.task_id ? j->message.task_id : "-",
+             j->message.environment ? j->message.environment : "-");
     send_started(j);
     why = r < 0 || a->stopping || a->n_jobs > AGENT_JOBS_MAX ? TEXT_UNKNOWN_ERROR : refusal(j);
     if (r < 0)
-        log_warning("job %s: %s", j->message.job_id, e.text);
+        log_warning("job %s: %s", j->message.job_id.text, e.text);
     if (why)
         crash(j, why);
     else
@@ -269,8 +281,9 @@ void job_receive(struct agent *a, const void *frame, size_t size)
 
 void job_kill(struct agent *a, const struct backend_message *m)
 {
-    struct job *j = find(a, m->job_id);
-    struct job_done done = {.result = "killed", .text = "", .state = m->state ? m->state : ""};
+    struct job *j = find(a, &m->job_id);
+    struct job_done done = {
+        .result = "killed", .text = "", .state = m->state, .state_size = m->state_size};
 
     if (!j)
         return; /* upstream sends nothing either: the backend has an answer or never had the job */
@@ -282,12 +295,12 @@ void job_kill(struct agent *a, const struct backend_message *m)
 
 static void answer_with_result(struct job *j)
 {
-    struct container_message message = {0};
+    _cleanup_container_message_ struct container_message message = CONTAINER_MESSAGE_INIT;
     struct grading_result result = {0};
     struct job_done done;
 
-    if (j->result.size > 0 && container_message_decode(j->result.data, j->result.size, &message, NULL) < 0)
-        message.result = NULL;
+    if (j->result.size > 0)
+        container_message_decode(WIRE_MAIN, j->result.data, j->result.size, &message, NULL);
     if (grading_result_check(message.result, &result) < 0) {
         done = (struct job_done){.result = "crash", .text = TEXT_UNKNOWN_ERROR, .state = ""};
     } else {
@@ -310,27 +323,30 @@ static void answer_with_result(struct job *j)
         };
     }
     answer(j, &done);
-    container_message_clear(&message);
     grading_result_clear(&result);
 }
 
 /* Killed by whomever: no text, empty outputs, the submission's own state. */
 static void answer_killed(struct job *j, const char *kind)
 {
-    _cleanup_free_ char *state = backend_message_state(&j->message);
-    struct job_done done = {
-        .result = kind, .text = "", .state = state ? state : "", .stdout_text = "", .stderr_text = ""};
+    struct job_done done = {.result = kind,
+                            .text = "",
+                            .state = j->message.state,
+                            .state_size = j->message.state_size,
+                            .stdout_text = "",
+                            .stderr_text = ""};
 
     answer(j, &done);
 }
 
 void job_exited(struct job *j, const struct sandbox_report *report)
 {
-    log_debug("job %s: container %s, %.3f s cpu, %.3f s wall, %.1f MiB", j->message.job_id,
+    log_debug("job %s: container %s, %.3f s cpu, %.3f s wall, %.1f MiB", j->message.job_id.text,
               sandbox_verdict_name(report->verdict),
               (double)(report->user_usec + report->system_usec) / (double)USEC_PER_SEC,
               (double)report->wall_usec / (double)USEC_PER_SEC,
-              report->memory_peak == SANDBOX_ABSENT ? 0.0 : (double)report->memory_peak / 1048576.0);
+              report->memory_peak == SANDBOX_ABSENT ? 0.0
+                                                    : (double)report->memory_peak / 1048576.0);
     switch (report->verdict) {
     case SANDBOX_KILLED:
         answer_killed(j, "killed");
@@ -343,14 +359,14 @@ void job_exited(struct job *j, const struct sandbox_report *report)
         answer_killed(j, "timeout");
         return;
     case SANDBOX_START_FAILED:
-        log_error("job %s: %s: %s", j->message.job_id, report->failed_step, report->error);
+        log_error("job %s: %s: %s", j->message.job_id.text, report->failed_step, report->error);
         crash(j, strcmp(report->failed_step, "execve") == 0 ? TEXT_NOT_STARTED : TEXT_NOT_CREATED);
         return;
     default:
         conversation_drain(j->conversation);
         if (conversation_fault(j->conversation))
-            log_info("job %s: the grader's output was not read to its end: %s", j->message.job_id,
-                     conversation_fault(j->conversation));
+            log_info("job %s: the grader's output was not read to its end: %s",
+                     j->message.job_id.text, conversation_fault(j->conversation));
         answer_with_result(j);
     }
 }

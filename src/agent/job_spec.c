@@ -80,7 +80,8 @@ static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
     mount->mode = 0777;
     if (sandbox_mount_add_dir(mount, "student", 0777) < 0)
         return -ENOMEM;
-    mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, common, "/course/common");
+    mount =
+        sandbox_spec_add_mount(spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, common, "/course/common");
     if (!mount)
         return -ENOMEM;
     mount->read_only = true;
@@ -91,7 +92,8 @@ static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
 /* A job of no course: upstream gives it an empty /task and an empty /course/common. */
 static int add_empty_mounts(struct sandbox_spec *spec)
 {
-    struct sandbox_mount *mount = sandbox_spec_add_mount(spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/task");
+    struct sandbox_mount *mount =
+        sandbox_spec_add_mount(spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/task");
 
     if (!mount)
         return -ENOMEM;

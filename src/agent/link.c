@@ -9,7 +9,8 @@
 #include <zmq.h>
 
 #define HEARTBEAT_USEC USEC_PER_SEC
-/* Frames handled in one round of the event loop, so that a flood does not starve timers and containers. */
+/* Frames handled in one round of the event loop, so that a flood does not starve timers and
+ * containers. */
 #define FRAMES_PER_ROUND 64
 
 struct link {
@@ -48,7 +49,8 @@ static void look(struct link *l)
         l->heard = true;
         more = zmq_msg_more(&part);
         while (more && l->socket) {
-            /* The backend sends one frame; what follows the first is dropped, as upstream's agent does. */
+            /* The backend sends one frame; what follows the first is dropped, as upstream's agent
+             * does. */
             zmq_msg_t rest;
             zmq_msg_init(&rest);
             more = zmq_msg_recv(&rest, l->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&rest);
@@ -73,10 +75,12 @@ static int on_post(sd_event_source *source, void *userdata)
     size_t size = sizeof(events);
 
     (void)source;
-    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN))
+    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+        (events & ZMQ_POLLIN))
         look(l);
     /* Frames left over wait for no edge of the descriptor: come back by the timer at once. */
-    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN))
+    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+        (events & ZMQ_POLLIN))
         sd_event_source_set_time(l->timer, clock_monotonic_usec());
     return 0;
 }
@@ -86,7 +90,8 @@ static int set_options(void *socket)
     int ipv6 = 1, high_water = 0, linger = 0, ivl = 100, ivl_max = 5000;
     int64_t max = (int64_t)WIRE_FRAME_MAX;
 
-    /* No high-water mark: a dropped AgentJobDone would lose a job; what can queue up is bounded by the number of jobs. */
+    /* No high-water mark: a dropped AgentJobDone would lose a job; what can queue up is bounded by
+     * the number of jobs. */
     if (zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof(ipv6)) < 0 ||
         zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water, sizeof(high_water)) < 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) < 0 ||
@@ -110,7 +115,8 @@ static int connect_backend(struct link *l, struct error *e)
     if (r < 0)
         return error_set(e, r, "zmq_setsockopt: %s", zmq_strerror(-r));
     if (zmq_connect(l->socket, l->address) < 0)
-        return error_set(e, -errno, "cannot connect to backend \"%s\": %s", l->address, zmq_strerror(errno));
+        return error_set(e, -errno, "cannot connect to backend \"%s\": %s", l->address,
+                         zmq_strerror(errno));
     if (zmq_getsockopt(l->socket, ZMQ_FD, &fd, &size) < 0)
         return error_set(e, -errno, "zmq_getsockopt: %s", zmq_strerror(errno));
     r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
@@ -127,7 +133,8 @@ static int connect_backend(struct link *l, struct error *e)
 static void lose(struct link *l)
 {
     disconnect(l, 0);
-    l->backoff = l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
+    l->backoff =
+        l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
     log_warning("nothing heard from backend %s for %llu s: connecting again in %.1f s", l->address,
                 LINK_SILENCE_USEC / USEC_PER_SEC, (double)l->backoff / (double)USEC_PER_SEC);
     l->callbacks.lost(l->userdata);
@@ -151,8 +158,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 
-int link_open(sd_event *event, void *context, const char *address, const struct link_callbacks *callbacks,
-              void *userdata, struct link **ret, struct error *e)
+int link_open(sd_event *event, void *context, const char *address,
+              const struct link_callbacks *callbacks, void *userdata, struct link **ret,
+              struct error *e)
 {
     struct link *l = calloc(1, sizeof(*l));
     int r;
@@ -171,8 +179,8 @@ int link_open(sd_event *event, void *context, const char *address, const struct 
     if (r == 0) {
         r = sd_event_add_post(event, &l->post, on_post, l);
         if (r >= 0)
-            r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, clock_monotonic_usec() + HEARTBEAT_USEC, 0,
-                                  on_timer, l);
+            r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC,
+                                  clock_monotonic_usec() + HEARTBEAT_USEC, 0, on_timer, l);
         if (r < 0)
             error_sys(e, r, "timer of the link");
     }

@@ -2,8 +2,8 @@
  *
  *   CONNECTED --10 s of silence--> LOST --back-off--> CONNECTED (hello again)
  *
- * zmq_socket(3), zmq_getsockopt(3) ZMQ_FD: the descriptor is edge-triggered and only says "look again", so the socket
- * is looked at after every round of the event loop. */
+ * zmq_socket(3), zmq_getsockopt(3) ZMQ_FD: the descriptor is edge-triggered and only says "look
+ * again", so the socket is looked at after every round of the event loop. */
 #pragma once
 
 #include "base/buffer.h"
@@ -14,7 +14,8 @@
 
 /** Silence after which the backend counts as gone (it pings every second). */
 #define LINK_SILENCE_USEC (10 * 1000000ULL)
-/** Pause before a new connection after a loss: doubled each time nothing is heard, from the first to the longest. */
+/** Pause before a new connection after a loss: doubled each time nothing is heard, from the first
+ * to the longest. */
 #define LINK_BACKOFF_FIRST_USEC   (100 * 1000ULL)
 #define LINK_BACKOFF_LONGEST_USEC (30 * 1000000ULL)
 
@@ -29,12 +30,14 @@ struct link_callbacks {
     void (*lost)(void *userdata);
 };
 
-/** Connects to ADDRESS with sockets of CONTEXT (zmq_ctx_new(3), the caller's, outlives the link). Connecting is
- * asynchronous: an error here is a malformed address. */
-int link_open(sd_event *event, void *context, const char *address, const struct link_callbacks *callbacks,
-              void *userdata, struct link **ret, struct error *e);
+/** Connects to ADDRESS with sockets of CONTEXT (zmq_ctx_new(3), the caller's, outlives the link).
+ * Connecting is asynchronous: an error here is a malformed address. */
+int link_open(sd_event *event, void *context, const char *address,
+              const struct link_callbacks *callbacks, void *userdata, struct link **ret,
+              struct error *e);
 /** Closes; what was sent is given up to LINGER_MSEC to leave. */
 void link_close(struct link *l, int linger_msec);
 
-/** Sends one frame. Frames sent while the link is lost are dropped: nobody waits for them any more. */
+/** Sends one frame. Frames sent while the link is lost are dropped: nobody waits for them any more.
+ */
 int link_send(struct link *l, const struct buffer *frame);

@@ -31,8 +31,10 @@ int agent_user_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct e
         *ret_gid = entry ? entry->pw_gid : AGENT_FALLBACK_ID;
     }
     if (*ret_uid == 0 || *ret_gid == 0 || *ret_uid >= POOL_FIRST_ID)
-        return error_set(e, -EINVAL, "the agent does not run as user \"%s\": it must not be root nor an id of a sandbox",
-                         name);
+        return error_set(
+            e, -EINVAL,
+            "the agent does not run as user \"%s\": it must not be root nor an id of a sandbox",
+            name);
     return 0;
 }
 

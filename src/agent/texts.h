@@ -1,16 +1,19 @@
 /* Texts that teachers and frontends know from INGInious' own agent, byte for byte. */
 #pragma once
 
-#define TEXT_NO_ENVIRONMENT                                                                                            \
+#define TEXT_NO_ENVIRONMENT                                                                        \
     "This environment is not available in this agent. Please contact your course administrator."
-#define TEXT_NO_TASK                                                                                                   \
-    "Task unavailable on agent. Please retry later, the agents should synchronize soon. If the error persists, "       \
+#define TEXT_NO_TASK                                                                               \
+    "Task unavailable on agent. Please retry later, the agents should synchronize soon. If the "   \
+    "error persists, "                                                                             \
     "please contact your course administrator."
 #define TEXT_BAD_PARAMETERS "The agent is unable to parse the parameters"
-#define TEXT_NO_MEMORY      "Not enough memory on agent (available: %lluMB). Please contact your course administrator."
-#define TEXT_NO_CONTAINER   "Unknown container. Please contact your course administrator."
-#define TEXT_NOT_CREATED    "Cannot create container."
-#define TEXT_NOT_STARTED    "Cannot start container"
-#define TEXT_UNKNOWN_ERROR  "An unknown error occurred in the agent. Please contact your course administrator."
+#define TEXT_NO_MEMORY                                                                             \
+    "Not enough memory on agent (available: %lluMB). Please contact your course administrator."
+#define TEXT_NO_CONTAINER "Unknown container. Please contact your course administrator."
+#define TEXT_NOT_CREATED  "Cannot create container."
+#define TEXT_NOT_STARTED  "Cannot start container"
+#define TEXT_UNKNOWN_ERROR                                                                         \
+    "An unknown error occurred in the agent. Please contact your course administrator."
 /* The backend's own word for jobs of an agent that went away. */
 #define TEXT_RESTARTED "Agent restarted"

@@ -77,7 +77,8 @@ static int apply(int option, const char *value, struct agent_config *c)
     case OPT_USER:
         return set(&c->user, value);
     case OPT_CONCURRENCY:
-        return text_parse_uint(value, 10000, &c->concurrency) < 0 || c->concurrency == 0 ? -EINVAL : 0;
+        return text_parse_uint(value, 10000, &c->concurrency) < 0 || c->concurrency == 0 ? -EINVAL
+                                                                                         : 0;
     case 'v':
         c->verbose++;
         return 0;
@@ -86,7 +87,8 @@ static int apply(int option, const char *value, struct agent_config *c)
     }
 }
 
-/* The file first, then the command line over it: 0, 1 when all is said (help), or an exit status below 0. */
+/* The file first, then the command line over it: 0, 1 when all is said (help), or an exit status
+ * below 0. */
 static int configure(int argc, char **argv, struct agent_config *c)
 {
     const char *path = NULL;
