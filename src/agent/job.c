@@ -322,6 +322,10 @@ static void answer_with_result(struct job *j)
             .stderr_size = result.stderr_size,
         };
     }
+    if (result.keeps_state) {
+        done.state = j->message.state;
+        done.state_size = j->message.state_size;
+    }
     answer(j, &done);
     grading_result_clear(&result);
 }
