@@ -2,41 +2,29 @@
 
 #include "base/text.h"
 
+#include <limits.h>
+#include <msgpack.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static void append(struct wire_pack *p, const void *data, size_t size)
+/* msgpack-c's write callback. A failure sticks, so what it makes of the return value does not
+ * matter. */
+static int on_write(void *data, const char *bytes, size_t size)
 {
+    struct wire_pack *p = data;
+
     if (p->error)
-        return;
+        return -1;
     if (p->out->max == 0)
         p->out->max = WIRE_FRAME_MAX;
-    p->error = buffer_append(p->out, data, size);
+    p->error = buffer_append(p->out, bytes, size);
+    return p->error ? -1 : 0;
 }
 
-/* FIRST and the low BYTES bytes of NUMBER, big-endian. */
-static void append_number(struct wire_pack *p, uint8_t first, uint64_t number, unsigned bytes)
+static msgpack_packer packer(struct wire_pack *p)
 {
-    uint8_t head[9] = {first};
-
-    for (unsigned i = 0; i < bytes; i++)
-        head[1 + i] = (uint8_t)(number >> 8 * (bytes - 1 - i));
-    append(p, head, 1 + bytes);
-}
-
-/* A length or an unsigned number in its smallest form of 1, 2, 4 or 8 bytes; FIRST is the format
- * byte of the first form, the others follow it. SMALLEST: log2 of the narrowest form there is. */
-static void append_smallest(struct wire_pack *p, uint8_t first, uint64_t number, unsigned smallest)
-{
-    unsigned form = number <= UINT8_MAX    ? 0
-                    : number <= UINT16_MAX ? 1
-                    : number <= UINT32_MAX ? 2
-                                           : 3;
-
-    if (form < smallest)
-        form = smallest;
-    append_number(p, (uint8_t)(first + form - smallest), number, 1U << form);
+    return (msgpack_packer){.data = p, .callback = on_write};
 }
 
 /* Lengths and counts have no eight-byte form. */
@@ -49,46 +37,33 @@ static bool too_long(struct wire_pack *p, size_t size)
 
 void wire_pack_nil(struct wire_pack *p)
 {
-    append_number(p, 0xc0, 0, 0);
+    msgpack_packer pk = packer(p);
+
+    msgpack_pack_nil(&pk);
 }
 
 void wire_pack_bool(struct wire_pack *p, bool value)
 {
-    append_number(p, value ? 0xc3 : 0xc2, 0, 0);
+    msgpack_packer pk = packer(p);
+
+    if (value)
+        msgpack_pack_true(&pk);
+    else
+        msgpack_pack_false(&pk);
 }
 
 void wire_pack_int(struct wire_pack *p, int64_t value)
 {
-    if (value >= 0x80)
-        append_smallest(p, 0xcc, (uint64_t)value, 0);
-    else if (value >= -0x20)
-        append_number(p, (uint8_t)value, 0, 0);
-    else if (value >= INT8_MIN)
-        append_number(p, 0xd0, (uint64_t)value, 1);
-    else if (value >= INT16_MIN)
-        append_number(p, 0xd1, (uint64_t)value, 2);
-    else if (value >= INT32_MIN)
-        append_number(p, 0xd2, (uint64_t)value, 4);
-    else
-        append_number(p, 0xd3, (uint64_t)value, 8);
+    msgpack_packer pk = packer(p);
+
+    msgpack_pack_int64(&pk, value);
 }
 
 void wire_pack_float(struct wire_pack *p, double value)
 {
-    uint64_t bits;
+    msgpack_packer pk = packer(p);
 
-    memcpy(&bits, &value, sizeof(bits));
-    append_number(p, 0xcb, bits, 8);
-}
-
-static void str_head(struct wire_pack *p, size_t size)
-{
-    if (too_long(p, size))
-        return;
-    if (size < 0x20)
-        append_number(p, (uint8_t)(0xa0 | size), 0, 0);
-    else
-        append_smallest(p, 0xd9, size, 0);
+    msgpack_pack_double(&pk, value);
 }
 
 /* How many bytes of TEXT, at least one, are to be taken or replaced together: a whole character, or
@@ -121,6 +96,7 @@ static int replace_invalid(const char *text, size_t size, struct buffer *ret)
 void wire_pack_str(struct wire_pack *p, const char *text, size_t size)
 {
     _cleanup_buffer_ struct buffer clean = {.max = WIRE_FRAME_MAX};
+    msgpack_packer pk = packer(p);
 
     if (p->error)
         return;
@@ -131,8 +107,10 @@ void wire_pack_str(struct wire_pack *p, const char *text, size_t size)
         text = (const char *)clean.data;
         size = clean.size;
     }
-    str_head(p, size);
-    append(p, text, size);
+    if (too_long(p, size))
+        return;
+    msgpack_pack_str(&pk, size);
+    msgpack_pack_str_body(&pk, text, size);
 }
 
 void wire_pack_text(struct wire_pack *p, const char *text)
@@ -145,30 +123,28 @@ void wire_pack_text(struct wire_pack *p, const char *text)
 
 void wire_pack_bin(struct wire_pack *p, const void *data, size_t size)
 {
+    msgpack_packer pk = packer(p);
+
     if (too_long(p, size))
         return;
-    append_smallest(p, 0xc4, size, 0);
-    append(p, data, size);
+    msgpack_pack_bin(&pk, size);
+    msgpack_pack_bin_body(&pk, data, size);
 }
 
 void wire_pack_array(struct wire_pack *p, size_t count)
 {
-    if (too_long(p, count))
-        return;
-    if (count < 0x10)
-        append_number(p, (uint8_t)(0x90 | count), 0, 0);
-    else
-        append_smallest(p, 0xdc, count, 1);
+    msgpack_packer pk = packer(p);
+
+    if (!too_long(p, count))
+        msgpack_pack_array(&pk, count);
 }
 
 void wire_pack_map(struct wire_pack *p, size_t count)
 {
-    if (too_long(p, count))
-        return;
-    if (count < 0x10)
-        append_number(p, (uint8_t)(0x80 | count), 0, 0);
-    else
-        append_smallest(p, 0xde, count, 1);
+    msgpack_packer pk = packer(p);
+
+    if (!too_long(p, count))
+        msgpack_pack_map(&pk, count);
 }
 
 void wire_pack_raw(struct wire_pack *p, struct wire_span value)
@@ -176,5 +152,5 @@ void wire_pack_raw(struct wire_pack *p, struct wire_span value)
     if (value.size == 0)
         wire_pack_nil(p);
     else
-        append(p, value.data, value.size);
+        (void)on_write(p, (const char *)value.data, value.size);
 }
