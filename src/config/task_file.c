@@ -43,28 +43,50 @@ static int load_text(const struct yaml_file *f, const struct yaml_node *map, con
 
 /* ---- numbers ---- */
 
-/* Digits of BASE with underscores anywhere, as YAML 1.1 has them. */
-static bool parse_digits(const char *text, unsigned base, double *ret)
+/* Digits of BASE. Underscores may be between them: in quoted text (Python's) one at a time, in
+ * plain text (YAML's) any number and behind the last, too. */
+static bool parse_digits(const char *text, unsigned base, bool plain, double *ret)
 {
     static const char alphabet[] = "0123456789abcdef";
     double value = 0;
-    bool any = false;
+    bool digit_before = false, any = false;
 
     for (; *text; text++) {
-        const char *digit = strchr(alphabet, *text >= 'A' && *text <= 'F' ? *text | 0x20 : *text);
-        if (*text == '_')
+        char c = *text >= 'A' && *text <= 'F' ? *text | 0x20 : *text;
+        const char *digit = strchr(alphabet, c);
+        if (c == '_' && (plain || (digit_before && text[1]))) {
+            digit_before = false;
             continue;
+        }
         if (!digit || (unsigned)(digit - alphabet) >= base)
             return false;
         value = value * base + (double)(digit - alphabet);
-        any = true;
+        any = digit_before = true;
     }
     *ret = value;
     return any;
 }
 
-/* A scalar the way PyYAML and then int() read it: the fraction is cut, "010" is octal unless it is
- * quoted. */
+/* A plain scalar the way PyYAML and then int() read it: "010" is octal and a fraction is cut.
+ * Numbers of base 60 ("1:30") and exponents are refused. */
+static bool parse_plain(char *text, double *ret)
+{
+    char *point = strchr(text, '.');
+
+    if (*text == '_')
+        return false;
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'b'))
+        return parse_digits(text + 2, text[1] == 'x' ? 16 : 2, true, ret);
+    if (text[0] == '0' && strspn(text, "01234567_") == strlen(text))
+        return parse_digits(text, 8, true, ret);
+    if (text[0] == '0' && strspn(text, "0123456789_") == strlen(text))
+        return parse_digits(text, 10, false, ret); /* "08" is a string for YAML */
+    if (point && point > text && strspn(point + 1, "0123456789_") == strlen(point + 1))
+        *point = 0;
+    return parse_digits(text, 10, true, ret);
+}
+
+/* A positive number in a scalar. */
 static bool parse_number(const struct yaml_node *n, double *ret)
 {
     _cleanup_free_ char *copy = NULL;
@@ -75,20 +97,8 @@ static bool parse_number(const struct yaml_node *n, double *ret)
     text = copy + strspn(copy, " \t\r\n");
     for (end = text + strlen(text); end > text && strchr(" \t\r\n", end[-1]); end--)
         end[-1] = 0;
-    if (*text == '+')
-        text++;
-    if (*text == '_')
-        return false;
-    if (!n->plain)
-        return parse_digits(text, 10, ret);
-    if (text[0] == '0' && text[1] == 'x')
-        return parse_digits(text + 2, 16, ret);
-    if (text[0] == '0' && text[1] && text[1] != '.')
-        return parse_digits(text + 1, 8, ret);
-    end = strchr(text, '.');
-    if (end && end > text && strspn(end + 1, "0123456789_") == strlen(end + 1))
-        *end = 0;
-    return parse_digits(text, 10, ret);
+    text += *text == '+';
+    return n->plain ? parse_plain(text, ret) : parse_digits(text, 10, false, ret);
 }
 
 /* A limit; what is not above 0 is what INGInious calls an invalid one. */
@@ -112,16 +122,22 @@ static int load_limit(const struct yaml_file *f, const struct yaml_node *limits,
 
 /* ---- truth ---- */
 
+/* Whether a plain scalar is a zero of any kind: 0, -0, 0.0, 0x0. */
+static bool is_zero(const struct yaml_node *n)
+{
+    const char *text = n->text + (*n->text == '-' || *n->text == '+');
+
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'b') && text[2])
+        text += 2;
+    return strchr(text, '0') && *text != '_' && strspn(text, "0_.") == strlen(text);
+}
+
 /* Python's bool() of what YAML makes of N. */
 static bool truthy(const struct yaml_node *n)
 {
-    double value;
-
     if (n->kind != YAML_SCALAR)
         return n->n > 0;
-    if (yaml_is_null(n) || yaml_boolean(n) == 0)
-        return false;
-    if (n->plain && parse_number(n, &value) && value == 0)
+    if (yaml_is_null(n) || yaml_boolean(n) == 0 || (n->plain && is_zero(n)))
         return false;
     return n->size > 0;
 }
