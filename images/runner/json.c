@@ -31,7 +31,7 @@ static void *grown(struct pool *pool, const void *items, size_t size, size_t cou
     return copy;
 }
 
-/* Does not look whether KEY is there: a file may have very many keys. */
+/* Does not look whether KEY is there. */
 static int add_member(struct pool *pool, struct json *v, struct text key, struct json value)
 {
     struct json_member *members =
@@ -231,6 +231,52 @@ static int read_list(struct reader *r, int depth, struct json *ret)
     }
 }
 
+struct keyed {
+    struct text key;
+    size_t index;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+    int order = memcmp(x->key.data, y->key.data, MIN(x->key.size, y->key.size));
+
+    if (order == 0 && x->key.size != y->key.size)
+        return x->key.size < y->key.size ? -1 : 1;
+    if (order == 0)
+        return x->index < y->index ? -1 : 1;
+    return order;
+}
+
+/* As a Python dict keeps them: the place of the first of equal keys with the value of the last.
+ * By sorting, as a file may have very many keys. */
+static int drop_duplicates(struct pool *pool, struct json *v)
+{
+    struct json_member *members = v->map.members;
+    struct keyed *keys = pool_alloc(pool, v->map.count * sizeof(*keys));
+    size_t kept = 0;
+
+    if (!keys)
+        return -ENOMEM;
+    for (size_t i = 0; i < v->map.count; i++)
+        keys[i] = (struct keyed){members[i].key, i};
+    qsort(keys, v->map.count, sizeof(*keys), by_key);
+    for (size_t i = 0, first = 0; i < v->map.count; i++) {
+        if (i > 0 && keys[i].key.size == keys[first].key.size &&
+            memcmp(keys[i].key.data, keys[first].key.data, keys[i].key.size) == 0) {
+            members[keys[first].index].value = members[keys[i].index].value;
+            members[keys[i].index].key.data = NULL;
+        } else {
+            first = i;
+        }
+    }
+    for (size_t i = 0; i < v->map.count; i++)
+        if (members[i].key.data)
+            members[kept++] = members[i];
+    v->map.count = kept;
+    return 0;
+}
+
 static int read_map(struct reader *r, int depth, struct json *ret)
 {
     *ret = json_map();
@@ -257,7 +303,7 @@ static int read_map(struct reader *r, int depth, struct json *ret)
             return k;
         skip_space(r);
         if (take(r, "}"))
-            return 0;
+            return ret->map.count > 1 ? drop_duplicates(r->pool, ret) : 0;
         if (!take(r, ","))
             return wrong(r, "neither , nor } in a map");
     }
@@ -447,7 +493,7 @@ struct json *json_get(struct json *v, struct text key)
 {
     if (v->kind != JSON_MAP)
         return NULL;
-    for (size_t i = v->map.count; i-- > 0;) {
+    for (size_t i = 0; i < v->map.count; i++) {
         struct json_member *m = &v->map.members[i];
         if (m->key.size == key.size && memcmp(m->key.data, key.data, key.size) == 0)
             return &m->value;

@@ -72,7 +72,7 @@ struct json json_bool(bool value);
 struct json json_map(void);
 
 /** The value of KEY in the map V, to be read or changed in place; NULL where V is no map or has
- * none. Where a file gave a key twice, both are kept and the last one counts, as in Python. */
+ * none. */
 struct json *json_get(struct json *v, struct text key);
 /** Sets KEY in the map V; KEY and VALUE are not copied. -ENOMEM. */
 int json_set(struct pool *pool, struct json *v, struct text key, struct json value);
