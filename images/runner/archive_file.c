@@ -39,7 +39,8 @@ struct packer {
     unsigned char buffer[OUT_SIZE];
 };
 
-int archive_scratch_file(int root_fd)
+/* An unnamed file on disk, so that what it holds is not the container's memory. */
+static int scratch_file(int root_fd)
 {
     char name[64];
     int fd = openat(root_fd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -341,7 +342,7 @@ static int pack_all(struct packer *p, int root_fd, const char *dir)
 int archive_file_make(int root_fd, const char *dir, int *ret_fd, uint64_t *ret_size,
                       struct error *e)
 {
-    _cleanup_close_ int fd = archive_scratch_file(root_fd);
+    _cleanup_close_ int fd = scratch_file(root_fd);
     _cleanup_free_ struct packer *p = calloc(1, sizeof(*p));
     int k;
 

@@ -16,7 +16,3 @@
  * *ret_fd: an unnamed file with *ret_size bytes, read from its start. */
 int archive_file_make(int root_fd, const char *dir, int *ret_fd, uint64_t *ret_size,
                       struct error *e);
-
-/** An unnamed file for reading and writing below ROOT_FD's /tmp, on disk, so that what it holds is
- * not the container's memory. Returns the fd or -errno. */
-int archive_scratch_file(int root_fd);

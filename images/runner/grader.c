@@ -33,6 +33,7 @@ struct grader {
     bool always_debug; /* --debug */
     struct frame_reader reader;
     struct result result;
+    int outputs[2]; /* what the run file says, when debugging; -EBADF at its end */
     pid_t run;
 };
 
@@ -40,10 +41,30 @@ static void grader_clear(struct grader *g)
 {
     g->root_fd = safe_close(g->root_fd);
     g->signal_fd = safe_close(g->signal_fd);
-    g->result.out = safe_close(g->result.out);
-    g->result.err = safe_close(g->result.err);
+    g->outputs[0] = safe_close(g->outputs[0]);
+    g->outputs[1] = safe_close(g->outputs[1]);
+    buffer_clear(&g->result.out);
+    buffer_clear(&g->result.err);
     g->result.archive = safe_close(g->result.archive);
     frame_reader_clear(&g->reader);
+}
+
+/* Reads once from output I and keeps it up to the bound. Once only: who writes without end must not
+ * keep the loop from its other events. Returns whether there was something. */
+static bool read_output(struct grader *g, int i)
+{
+    struct buffer *b = i == 0 ? &g->result.out : &g->result.err;
+    char bytes[READ_SIZE];
+    ssize_t n;
+
+    if (g->outputs[i] < 0)
+        return false;
+    n = read(g->outputs[i], bytes, sizeof(bytes));
+    if (n > 0)
+        buffer_append(b, bytes, MIN((size_t)n, RESULT_OUTPUT_MAX - b->size));
+    else if (n == 0 || errno != EAGAIN)
+        g->outputs[i] = safe_close(g->outputs[i]);
+    return n > 0;
 }
 
 /* Adds the feedback and the archive to the result. */
@@ -69,17 +90,22 @@ static void finish(struct grader *g, int failure, const struct error *why)
 
     /* Nobody may change feedback or archive while they are read, or the verdict afterwards. As PID
      * 1 this reaches the container and nothing else. */
-    if (getpid() == 1)
+    if (getpid() == 1) {
         kill(-1, SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+            continue;
+    }
+    /* What is left in the pipes: nobody writes any more. */
+    for (int i = 0; i < 2; i++)
+        while (read_output(g, i))
+            continue;
     if (k >= 0)
         k = collect(g, &f, &e);
     if (k >= 0)
         k = result_send(STDOUT_FILENO, &g->result, &e);
     if (k < 0) {
-        struct result crash = {.debug = g->result.debug,
-                               .out = g->result.out,
-                               .err = g->result.err,
-                               .archive = -EBADF};
+        struct result crash = g->result;
+        crash.archive = -EBADF;
         text = text_printf("Exception occured in container (%s)", *e.text ? e.text : strerror(-k));
         crash.crash = text ? text : RUN_FAILED;
         result_send(STDOUT_FILENO, &crash, NULL);
@@ -89,25 +115,26 @@ static void finish(struct grader *g, int failure, const struct error *why)
     g->state = GRADER_DONE;
 }
 
-static int open_outputs(struct grader *g, struct error *e)
+/* A pipe whose end for writing, *RET_WRITE, the worker may open again as /dev/stdout. */
+static int open_output(struct grader *g, int i, int *ret_write, struct error *e)
 {
-    g->result.out = archive_scratch_file(g->root_fd);
-    g->result.err = archive_scratch_file(g->root_fd);
-    if (g->result.out < 0 || g->result.err < 0)
-        return error_sys(e, MIN(g->result.out, g->result.err), "a temporary file in /tmp");
-    /* So that the worker may open /dev/stdout again. */
-    if (fchown(g->result.out, WORKER_ID, WORKER_ID) < 0 ||
-        fchown(g->result.err, WORKER_ID, WORKER_ID) < 0)
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return error_sys(e, -errno, "pipe2");
+    g->outputs[i] = fds[0];
+    *ret_write = fds[1];
+    if (fchown(fds[1], WORKER_ID, WORKER_ID) < 0)
         return error_sys(e, -errno, "fchown");
-    return 0;
+    return fd_set_nonblock(fds[0], true);
 }
 
 /* Starts the run file; where that is not possible the student is told. */
 static int start_run_file(struct grader *g, const struct runner_message *start, struct error *e)
 {
     _cleanup_strv_ char **argv = NULL;
-    struct run_process p = {
-        .in = -EBADF, .out = g->result.out, .err = g->result.err, .as_root = start->run_as_root};
+    _cleanup_close_ int out = -EBADF, err = -EBADF;
+    struct run_process p = {.in = -EBADF, .as_root = start->run_as_root};
     struct error why = ERROR_INIT;
     int k = run_file_find(g->root_fd, start->run_cmd, &argv);
 
@@ -119,7 +146,16 @@ static int start_run_file(struct grader *g, const struct runner_message *start, 
     }
     if (chdir("/task") < 0)
         return error_sys(e, -errno, "/task");
+    if (g->result.debug) {
+        k = open_output(g, 0, &out, e);
+        if (k >= 0)
+            k = open_output(g, 1, &err, e);
+        if (k < 0)
+            return k;
+    }
     p.argv = argv;
+    p.out = out;
+    p.err = err;
     k = strchr(argv[0], '/') ? run_file_make_executable(g->root_fd, argv[0]) : 0;
     if (k >= 0)
         k = run_process_start(&p, &g->run, &why);
@@ -146,8 +182,6 @@ static void handle_start(struct grader *g, const struct runner_message *start)
 
     g->result.debug = wants_debug(g, start);
     k = prepare(g->root_fd, start, &g->result.crash, &e);
-    if (k >= 0 && g->result.debug)
-        k = open_outputs(g, &e);
     if (k >= 0 && !g->result.crash)
         k = start_run_file(g, start, &e);
     if (g->state == GRADER_WAITING)
@@ -208,10 +242,15 @@ static int serve(struct grader *g, struct error *e)
 {
     while (g->state != GRADER_DONE) {
         struct pollfd fds[] = {{.fd = g->signal_fd, .events = POLLIN},
-                               {.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN}};
+                               {.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN},
+                               {.fd = g->outputs[0], .events = POLLIN},
+                               {.fd = g->outputs[1], .events = POLLIN}};
         int k = 0;
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
             return error_sys(e, -errno, "poll");
+        for (int i = 0; i < 2; i++)
+            if (fds[2 + i].revents)
+                read_output(g, i);
         if (fds[0].revents)
             reap(g);
         if (fds[1].revents && g->state != GRADER_DONE)
@@ -242,7 +281,10 @@ int command_inginious(const struct invocation *c)
                        .signal_fd = -EBADF,
                        .stdin_open = true,
                        .reader = {.order = FRAME_BIG_ENDIAN, .max = WIRE_FRAME_MAX},
-                       .result = {.out = -EBADF, .err = -EBADF, .archive = -EBADF},
+                       .result = {.out = {.max = RESULT_OUTPUT_MAX},
+                                  .err = {.max = RESULT_OUTPUT_MAX},
+                                  .archive = -EBADF},
+                       .outputs = {-EBADF, -EBADF},
                        .run = -1};
     struct error e = ERROR_INIT;
     int k = watch_children(&g, &e);

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NO_FEEDBACK "No feedback was given !"
 /* A multiple of 3, so that only the last piece is padded. */
@@ -74,24 +73,6 @@ static void pack_json(struct wire_pack *p, const struct json *v)
     }
 }
 
-/* The file FD from its start, as a str. */
-static int pack_output(struct wire_pack *p, const char *key, int fd)
-{
-    _cleanup_buffer_ struct buffer b = {.max = RESULT_OUTPUT_MAX};
-    int k = buffer_reserve(&b, RESULT_OUTPUT_MAX);
-    ssize_t n = 0;
-
-    if (k < 0)
-        return k;
-    if (fd >= 0)
-        n = lseek(fd, 0, SEEK_SET) < 0 ? -errno : fd_read_full(fd, b.data, RESULT_OUTPUT_MAX);
-    if (n < 0)
-        return (int)n;
-    wire_pack_text(p, key);
-    wire_pack_str(p, (const char *)b.data, (size_t)n);
-    return 0;
-}
-
 /* Whether the key of a feedback gives way to what PID 1 says. */
 static bool is_ours(const struct result *r, struct text key)
 {
@@ -131,7 +112,6 @@ static int pack_result(struct wire_pack *p, const struct result *r, size_t archi
 {
     bool feedback = !r->crash && r->feedback;
     size_t count = feedback ? pack_feedback(NULL, r) : 4;
-    int k = 0;
 
     wire_pack_map(p, 2);
     wire_pack_text(p, "type");
@@ -143,18 +123,19 @@ static int pack_result(struct wire_pack *p, const struct result *r, size_t archi
     else
         pack_crash(p, r->crash ? r->crash : NO_FEEDBACK);
     if (r->debug) {
-        k = pack_output(p, "stdout", r->out);
-        if (k >= 0)
-            k = pack_output(p, "stderr", r->err);
+        wire_pack_text(p, "stdout");
+        wire_pack_str(p, (const char *)r->out.data, r->out.size);
+        wire_pack_text(p, "stderr");
+        wire_pack_str(p, (const char *)r->err.data, r->err.size);
     }
-    if (k >= 0 && r->archive >= 0) {
+    if (r->archive >= 0) {
         const uint8_t head[5] = {0xdb, (uint8_t)(archive_length >> 24),
                                  (uint8_t)(archive_length >> 16), (uint8_t)(archive_length >> 8),
                                  (uint8_t)archive_length}; /* str 32 */
         wire_pack_text(p, "archive");
         wire_pack_raw(p, (struct wire_span){head, sizeof(head)});
     }
-    return k < 0 ? k : p->error;
+    return p->error;
 }
 
 static int send_archive(int fd, int archive)

@@ -3,6 +3,8 @@
 
 #include "json.h"
 
+#include "base/buffer.h"
+
 /** What is kept of each of the run file's outputs when debugging. Both end up, with the feedback,
  * in one document of INGInious' database, which holds 16 MiB. */
 #define RESULT_OUTPUT_MAX ((size_t)4 << 20)
@@ -10,9 +12,9 @@
 struct result {
     struct json *feedback; /* the map a run script made; NULL: none was given */
     const char *crash;     /* instead of a feedback: "crash" with this text */
-    bool debug;            /* outputs are wanted */
-    int out, err;          /* files with the outputs, or -EBADF */
-    int archive;           /* a file, or -EBADF */
+    bool debug;            /* outputs are wanted: */
+    struct buffer out, err;
+    int archive; /* a file, or -EBADF */
     uint64_t archive_size;
 };
 
