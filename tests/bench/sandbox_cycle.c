@@ -1,0 +1,284 @@
+/* The bare cycle of a sandbox, from the request to the report, with a payload that does nothing,
+ * beside `bwrap --unshare-all`, `crun run` and `runc run` on the same root directory. The programs
+ * take turns, so that what else the machine does falls on all of them alike.
+ *
+ *   sandbox_cycle [ROUNDS [SCRATCH]]
+ *
+ * "cycle" is sandbox_start() to the report, "whole" includes the cleaning that follows the report;
+ * for the others both are fork to wait. Medians and 90th percentiles in microseconds. */
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/text.h"
+#include "host.h"
+#include "life.h"
+
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS_DEFAULT 200
+#define ROUNDS_MAX     100000
+
+extern char **environ;
+
+enum { OURS, BWRAP, CRUN, RUNC, SUBJECTS_ };
+
+struct subject {
+    const char *name;
+    uint64_t *cycle, *whole;
+    size_t n;
+};
+
+struct one {
+    uint64_t cycle, whole;
+    bool good;
+};
+
+static char base[] = "/tmp/dockless-bench-XXXXXX";
+static struct subject subjects[SUBJECTS_] = {
+    {.name = "dockless"}, {.name = "bwrap"}, {.name = "crun"}, {.name = "runc"}};
+
+static void fatal(const char *what)
+{
+    fprintf(stderr, "sandbox_cycle: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- ours: a process that prepares a host and runs one sandbox for each byte it reads ---- */
+
+struct waiting {
+    bool over;
+    struct sandbox_report report;
+};
+
+static void on_over(struct sandbox *s, const struct sandbox_report *report, void *userdata)
+{
+    struct waiting *w = userdata;
+
+    (void)s;
+    w->report = *report;
+    w->over = true;
+}
+
+static struct one run_ours(struct host *host, sd_event *event, const struct sandbox_spec *spec)
+{
+    struct waiting w = {0};
+    struct one result = {0};
+    struct sandbox *s;
+    uint64_t start = clock_monotonic_usec();
+
+    if (sandbox_start(host, 1, spec, (int[]){-1, -1, -1}, NULL, on_over, &w, &s) < 0)
+        return result;
+    while (!w.over)
+        if (sd_event_run(event, UINT64_MAX) < 0)
+            return result;
+    result.cycle = clock_monotonic_usec() - start;
+    sandbox_free(s);
+    result.whole = clock_monotonic_usec() - start;
+    result.good = w.report.verdict == SANDBOX_EXITED && w.report.exit_code == 0;
+    if (!result.good)
+        fprintf(stderr, "%s: %s: %s\n", sandbox_verdict_name(w.report.verdict),
+                w.report.failed_step, w.report.error);
+    return result;
+}
+
+static _Noreturn void serve(int in, int out, const char *scratch)
+{
+    _cleanup_free_ char *run_dir = text_printf("%s/run", base);
+    struct launcher_root root = {"store", base, true};
+    struct launcher_config config = {
+        .roots = &root, .n_roots = 1, .scratch = scratch, .run_dir = run_dir};
+    struct sandbox_spec spec = {0};
+    struct error e = ERROR_INIT;
+    struct host *host;
+    sd_event *event;
+    char byte;
+
+    if (sd_event_new(&event) < 0 || host_open(&config, event, &host, &e) < 0) {
+        fprintf(stderr, "sandbox_cycle: %s\n", e.text);
+        exit(1);
+    }
+    strv_append(&spec.layers, "root");
+    strv_append(&spec.argv, "/true");
+    spec.hostname = strdup("bench");
+    spec.limits = (struct sandbox_limits){.memory_bytes = 200 << 20,
+                                          .pids = 100,
+                                          .cpu_time_usec = 10 * USEC_PER_SEC,
+                                          .wall_time_usec = 30 * USEC_PER_SEC};
+    while (read(in, &byte, 1) == 1) {
+        struct one result = run_ours(host, event, &spec);
+        if (write(out, &result, sizeof(result)) != sizeof(result))
+            break;
+    }
+    sandbox_spec_clear(&spec);
+    host_close(host);
+    exit(0);
+}
+
+/* ---- the others ---- */
+
+static struct one run_other(const char *const argv[])
+{
+    struct one result = {0};
+    uint64_t start = clock_monotonic_usec();
+    int status;
+    pid_t pid;
+
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ) != 0)
+        return result;
+    if (waitpid(pid, &status, 0) != pid)
+        return result;
+    result.cycle = result.whole = clock_monotonic_usec() - start;
+    result.good = status == 0;
+    return result;
+}
+
+/* What `runc spec` writes, with our program, limits and root. */
+static const char bundle_config[] =
+    "{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":false,\"user\":{\"uid\":0,\"gid\":0},"
+    "\"args\":[\"/true\"],\"env\":[\"PATH=/bin\"],\"cwd\":\"/\",\"noNewPrivileges\":true,"
+    "\"capabilities\":{\"bounding\":[\"CAP_KILL\"],\"effective\":[\"CAP_KILL\"],"
+    "\"permitted\":[\"CAP_KILL\"]}},\"root\":{\"path\":\"../root\",\"readonly\":true},"
+    "\"hostname\":\"bench\",\"mounts\":["
+    "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+    "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","
+    "\"options\":[\"nosuid\",\"mode=755\",\"size=65536k\"]},"
+    "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
+    "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]},"
+    "{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\","
+    "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"
+    "{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\","
+    "\"options\":[\"nosuid\",\"noexec\",\"nodev\"]},"
+    "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\","
+    "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]}],"
+    "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"ipc\"},"
+    "{\"type\":\"uts\"},{\"type\":\"mount\"}],"
+    "\"maskedPaths\":[\"/proc/acpi\",\"/proc/kcore\",\"/proc/keys\",\"/proc/timer_list\","
+    "\"/sys/firmware\"],\"readonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\","
+    "\"/proc/sysrq-trigger\"]}}";
+
+static struct one run_subject(int which, int ask, int answer, unsigned long round)
+{
+    char name[64], root[64], bundle[64];
+    struct one result = {0};
+
+    snprintf(root, sizeof(root), "%s/root", base);
+    snprintf(bundle, sizeof(bundle), "%s/bundle", base);
+    snprintf(name, sizeof(name), "dockless-bench-%d-%lu", (int)getpid(), round);
+    switch (which) {
+    case OURS:
+        if (write(ask, "x", 1) != 1 ||
+            fd_read_full(answer, &result, sizeof(result)) != sizeof(result))
+            fatal("our launcher");
+        return result;
+    case BWRAP:
+        return run_other((const char *const[]){"bwrap", "--unshare-all", "--ro-bind", root, "/",
+                                               "--proc", "/proc", "--dev", "/dev", "/true", NULL});
+    case CRUN:
+        return run_other((const char *const[]){"crun", "run", "-b", bundle, name, NULL});
+    default:
+        return run_other((const char *const[]){"runc", "run", "-b", bundle, name, NULL});
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint64_t percentile(uint64_t *values, size_t n, size_t percent)
+{
+    qsort(values, n, sizeof(*values), compare);
+    return values[(n - 1) * percent / 100];
+}
+
+static void print_table(void)
+{
+    uint64_t ours = subjects[OURS].n ? percentile(subjects[OURS].cycle, subjects[OURS].n, 50) : 0;
+
+    printf("%-10s %7s %9s %9s %9s %9s\n", "", "runs", "cycle", "p90", "whole", "ratio");
+    for (int i = 0; i < SUBJECTS_; i++) {
+        struct subject *s = &subjects[i];
+        if (s->n == 0) {
+            printf("%-10s not there, or it does not work here\n", s->name);
+            continue;
+        }
+        printf("%-10s %7zu %9llu %9llu %9llu %9.2f\n", s->name, s->n,
+               (unsigned long long)percentile(s->cycle, s->n, 50),
+               (unsigned long long)percentile(s->cycle, s->n, 90),
+               (unsigned long long)percentile(s->whole, s->n, 50),
+               (double)percentile(s->cycle, s->n, 50) / (double)MAX(ours, 1));
+    }
+}
+
+static void make_root(void)
+{
+    _cleanup_buffer_ struct buffer program = {0};
+    _cleanup_close_ int dir = -EBADF, fd = -EBADF;
+    static const char *const dirs[] = {"root",     "root/proc", "root/dev", "root/sys",
+                                       "root/etc", "root/tmp",  "bundle"};
+
+    if (!mkdtemp(base) || chmod(base, 0755) < 0)
+        fatal("make a directory");
+    dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+        if (mkdirat(dir, dirs[i], 0755) < 0)
+            fatal(dirs[i]);
+    if (fd_read_file(AT_FDCWD, BENCH_TRUE, &program, 16 << 20) < 0)
+        fatal(BENCH_TRUE);
+    fd = openat(dir, "root/true", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    if (fd < 0 || fd_write_full(fd, program.data, program.size) < 0)
+        fatal("root/true");
+    safe_close(fd);
+    fd = openat(dir, "bundle/config.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || fd_write_full(fd, bundle_config, strlen(bundle_config)) < 0)
+        fatal("bundle/config.json");
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+    const char *only = getenv("BENCH_ONLY"); /* "dockless": nothing beside it */
+    char scratch[128];
+    int ask[2], answer[2];
+    pid_t pid;
+
+    if (rounds < 1 || rounds > ROUNDS_MAX)
+        rounds = ROUNDS_DEFAULT;
+    make_root();
+    snprintf(scratch, sizeof(scratch), "%s/scratch", base);
+    if (pipe2(ask, O_CLOEXEC) < 0 || pipe2(answer, O_CLOEXEC) < 0)
+        fatal("pipe");
+    pid = fork();
+    if (pid == 0) {
+        safe_close(ask[1]);
+        serve(ask[0], answer[1], argc > 2 ? argv[2] : scratch);
+    }
+    safe_close(answer[1]);
+    for (int i = 0; i < SUBJECTS_; i++) {
+        subjects[i].cycle = calloc(rounds, sizeof(uint64_t));
+        subjects[i].whole = calloc(rounds, sizeof(uint64_t));
+    }
+    for (unsigned long round = 0; round < rounds + 5; round++) {
+        for (int i = 0; i < SUBJECTS_; i++) {
+            struct subject *s = &subjects[i];
+            struct one one = {0};
+            if (!only || strcmp(only, s->name) == 0)
+                one = run_subject(i, ask[1], answer[0], round);
+            if (round < 5 || !one.good) /* the first ones warm caches */
+                continue;
+            s->cycle[s->n] = one.cycle;
+            s->whole[s->n++] = one.whole;
+        }
+    }
+    safe_close(ask[1]);
+    waitpid(pid, NULL, 0);
+    print_table();
+    (void)fd_remove_tree(AT_FDCWD, base);
+    return 0;
+}

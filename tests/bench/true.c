@@ -1,0 +1,5 @@
+/* The trivial payload: static, does nothing. */
+int main(void)
+{
+    return 0;
+}
