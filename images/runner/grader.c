@@ -32,6 +32,7 @@ struct grader {
     bool stdin_open;
     bool always_debug; /* --debug */
     struct frame_reader reader;
+    const char *refusal; /* why the run file was not started; NULL: it was */
     struct result result;
     int outputs[2]; /* what the run file says, when debugging; -EBADF at its end */
     pid_t run;
@@ -67,15 +68,23 @@ static bool read_output(struct grader *g, int i)
     return n > 0;
 }
 
+/* Feedback that says why the run file was not started. */
+static int refuse(struct feedback *f, const char *why)
+{
+    int k;
+
+    f->map = json_map();
+    k = json_set(&f->pool, &f->map, text_of("result"), json_text(text_of("crash")));
+    return k < 0 ? k : json_set(&f->pool, &f->map, text_of("text"), json_text(text_of(why)));
+}
+
 /* Adds the feedback and the archive to the result. */
 static int collect(struct grader *g, struct feedback *f, struct error *e)
 {
-    int k = feedback_read(g->root_fd, f, e);
+    int k = g->refusal ? refuse(f, g->refusal) : feedback_read(g->root_fd, f, e);
 
-    if (k < 0)
+    if (k < 0 || f->map.map.count == 0)
         return k;
-    if (f->map.map.count == 0 && !g->result.crash)
-        return 0;
     g->result.feedback = &f->map;
     return archive_file_make(g->root_fd, "archive", &g->result.archive, &g->result.archive_size, e);
 }
@@ -141,7 +150,7 @@ static int start_run_file(struct grader *g, const struct runner_message *start, 
     if (k < 0)
         return k;
     if (k == 0) {
-        g->result.crash = NO_RUN_FILE;
+        g->refusal = NO_RUN_FILE;
         return 0;
     }
     if (chdir("/task") < 0)
@@ -161,7 +170,7 @@ static int start_run_file(struct grader *g, const struct runner_message *start, 
         k = run_process_start(&p, &g->run, &why);
     if (k < 0) {
         fprintf(stderr, "INGInious: %s: %s\n", argv[0], *why.text ? why.text : strerror(-k));
-        g->result.crash = RUN_FAILED;
+        g->refusal = RUN_FAILED;
         return 0;
     }
     g->state = GRADER_RUNNING;
@@ -181,8 +190,8 @@ static void handle_start(struct grader *g, const struct runner_message *start)
     int k;
 
     g->result.debug = wants_debug(g, start);
-    k = prepare(g->root_fd, start, &g->result.crash, &e);
-    if (k >= 0 && !g->result.crash)
+    k = prepare(g->root_fd, start, &g->refusal, &e);
+    if (k >= 0 && !g->refusal)
         k = start_run_file(g, start, &e);
     if (g->state == GRADER_WAITING)
         finish(g, k, &e);

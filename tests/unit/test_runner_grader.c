@@ -321,9 +321,11 @@ static void exit_status_of_the_run_file_does_not_matter(void **state)
 static void a_missing_run_file_is_told(void **state)
 {
     _cleanup_job_ struct job j = {.run = NULL};
+    struct wire_value v;
 
     (void)state;
     expect_crash(&j, "'/task/run' could not be found");
+    assert_true(wire_map_get(j.result, "archive", &v));
 }
 
 static void a_run_file_that_cannot_be_executed_is_told(void **state)
