@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 
 /* Looks are not closer than this; the kernel itself accounts a running thread once a tick (1 to 4
  * ms). */
@@ -29,6 +31,32 @@ struct limits {
     bool out_of_memory;
     enum sandbox_verdict time; /* CPU_TIMEOUT or WALL_TIMEOUT, EXITED while neither was hit */
 };
+
+/* sched_setattr(2); glibc 2.36 has neither wrapper nor type, and the kernel's header clashes with
+ * <sched.h>. */
+struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+#define FLAG_RESET_ON_FORK 1
+
+int limits_take_precedence(void)
+{
+    struct scheduling s = {
+        .size = sizeof(s), .policy = SCHED_FIFO, .flags = FLAG_RESET_ON_FORK, .priority = 1};
+
+    if (syscall(SYS_sched_setattr, 0, &s, 0) == 0)
+        return 0;
+    /* A cgroup may have no real-time budget (CONFIG_RT_GROUP_SCHED). */
+    s.policy = SCHED_OTHER;
+    s.priority = 0;
+    s.nice = -20;
+    return syscall(SYS_sched_setattr, 0, &s, 0) == 0 ? 0 : -errno;
+}
 
 /* CPUs that can work for a sandbox at once. Not the affinity mask of this process: any process may
  * widen its own (sched_setaffinity(2)). */

@@ -11,7 +11,9 @@
 #include "limits.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #define MSEC USEC_PER_MSEC
 
@@ -351,6 +353,80 @@ static void clocks_stand_still_once_the_program_has_ended(void **state)
     assert_int_equal(report.exit_code, 3);
 }
 
+static bool is_before_others(void)
+{
+    int policy = sched_getscheduler(0);
+
+    return policy == (SCHED_FIFO | SCHED_RESET_ON_FORK) ||
+           (policy == (SCHED_OTHER | SCHED_RESET_ON_FORK) && getpriority(PRIO_PROCESS, 0) == -20);
+}
+
+/* Exit status 0: it is before others here, ordinary in a child. */
+static int look_at_precedence(uint64_t unused)
+{
+    pid_t pid;
+
+    (void)unused;
+    if (limits_take_precedence() < 0)
+        return 1;
+    if (!is_before_others())
+        return 2;
+    pid = fork();
+    if (pid == 0)
+        _exit(sched_getscheduler(0) == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) == 0 ? 0 : 3);
+    return wait_status(pid);
+}
+
+static void precedence_is_not_inherited(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.wall_time_usec = 10 * USEC_PER_SEC};
+    struct sandbox_report report = {0};
+
+    start(f, &limits, look_at_precedence, 0);
+    assert_int_equal(finish(f, &report), SANDBOX_EXITED);
+    assert_int_equal(report.exit_code, 0);
+}
+
+/* When the kill of a sleeper with a wall limit was sent, in microseconds after it was due, with
+ * hogs on all CPUs. */
+static uint64_t kill_beside_hogs(struct fixture *f)
+{
+    const struct sandbox_limits limits = {.wall_time_usec = 100 * MSEC};
+    const struct sched_param ordinary = {0};
+    pid_t hogs[8];
+    uint64_t now = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(hogs); i++) {
+        hogs[i] = fork();
+        if (hogs[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            _exit(burn(0));
+        }
+    }
+    limits_take_precedence();
+    start(f, &limits, sleep_on, 0);
+    while (now < f->started + limits.wall_time_usec) {
+        sd_event_run(f->event, UINT64_MAX);
+        now = clock_monotonic_usec();
+    }
+    sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    for (size_t i = 0; i < ARRAY_SIZE(hogs); i++) {
+        kill(hogs[i], SIGKILL);
+        wait_status(hogs[i]);
+    }
+    return now - f->started - limits.wall_time_usec;
+}
+
+static void hogs_on_every_cpu_delay_no_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct sandbox_report report = {0};
+
+    assert_in_range(kill_beside_hogs(f), 0, 5 * MSEC * time_scale());
+    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -371,6 +447,8 @@ int main(void)
         TEST(memory_goes_before_time_and_a_request_before_both),
         TEST(the_clock_hit_first_is_the_verdict),
         TEST(clocks_stand_still_once_the_program_has_ended),
+        TEST(precedence_is_not_inherited),
+        TEST(hogs_on_every_cpu_delay_no_limit),
     };
 
     if (geteuid() != 0)
