@@ -18,6 +18,7 @@
 #include "base/fdio.h"
 #include "launcher_process.h"
 #include "life.h"
+#include "limits.h"
 #include "request.h"
 
 #include <signal.h>
@@ -529,7 +530,11 @@ static int prepare(struct process *p, const struct launcher_config *config, stru
     if (chdir("/") < 0)
         return error_sys(e, -errno, "chdir");
     r = sd_event_add_io(p->event, &p->io, p->socket, EPOLLIN, on_socket, p);
-    return r < 0 ? error_sys(e, r, "event loop") : 0;
+    if (r < 0)
+        return error_sys(e, r, "event loop");
+    /* Where it is refused, limits are as exact as the host's load lets them be. */
+    (void)limits_take_precedence();
+    return 0;
 }
 
 int launcher_process(int socket, const struct launcher_config *config)
