@@ -156,13 +156,14 @@ static void pack_map_field(struct wire_pack *p, const struct buffer *map)
         wire_pack_map(p, 0);
 }
 
+/* Whether it begins with a map; that nothing else is wrong with it is checked when the frame ends.
+ */
 static bool map_or_none(const struct buffer *map)
 {
     struct wire_value v;
 
     return !map || map->size == 0 ||
-           (wire_read((struct wire_span){map->data, map->size}, &v) && v.kind == WIRE_MAP &&
-            v.raw.size == map->size);
+           (wire_read((struct wire_span){map->data, map->size}, &v) && v.kind == WIRE_MAP);
 }
 
 static void pack_done_field(struct wire_pack *p, enum wire_field field, const struct job_done *done)

@@ -106,6 +106,7 @@ static void faults_name_their_place(void **state)
         {"bakend: x", "a.yaml:1:1: unknown key \"bakend\""},
         {"store: /s\nlimits:\n  pid: 1\n", "a.yaml:3:3: unknown key \"pid\""},
         {"limits:\n  concurrency: 1\n", "a.yaml:2:3: unknown key \"concurrency\""},
+        {"limits: {limits: {}}", "a.yaml:1:10: unknown key \"limits\""},
         {"verbose: 1", "a.yaml:1:1: unknown key \"verbose\""},
         {"store: /a\nuser: x\nstore: /b\n", "a.yaml:3:1: \"store\" is there twice"},
         {"limits: {pids: 1}\nlimits: {pids: 2}\n", "a.yaml:2:1: \"limits\" is there twice"},
@@ -203,9 +204,9 @@ static void example_shows_the_defaults(void **state)
     struct error e = ERROR_INIT;
 
     (void)state;
-    assert_int_equal(
-        fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text, AGENT_CONFIG_MAX),
-        0);
+    assert_int_equal(fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text,
+                                  AGENT_CONFIG_MAX),
+                     0);
     assert_int_equal(agent_config_init(&c), 0);
     assert_int_equal(agent_config_init(&defaults), 0);
     /* Where the example says nothing, other values must survive it; what it says must change. */
@@ -226,9 +227,9 @@ static void example_is_right_in_its_commented_lines_too(void **state)
     struct error e = ERROR_INIT;
 
     (void)state;
-    assert_int_equal(
-        fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text, AGENT_CONFIG_MAX),
-        0);
+    assert_int_equal(fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text,
+                                  AGENT_CONFIG_MAX),
+                     0);
     for (size_t i = 0; i + 1 < text.size; i++)
         if (text.data[i] == '#' && text.data[i + 1] != ' ')
             text.data[i] = ' ';

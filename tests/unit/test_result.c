@@ -97,6 +97,7 @@ static void refusals_have_upstreams_words(void **state)
         {"{\"archive\": \"AA\"}", REFUSAL "Incorrect padding"},
         {"{\"archive\": \"AAA\"}", REFUSAL "Incorrect padding"},
         {"{\"archive\": \"AA=\"}", REFUSAL "Incorrect padding"},
+        {"{\"archive\": \"aA=AAaA=\"}", REFUSAL "Incorrect padding"},
         {"{\"archive\": \"\\u00e9\"}",
          REFUSAL "string argument should contain only ASCII characters"},
     };

@@ -104,6 +104,12 @@ static void present_layout_wins_over_left_overs_of_the_older(void **state)
     assert_true(t.time == 2);
     assert_null(t.run_cmd);
     task_file_clear(&t);
+    t = parse("environment: old\nenvironment_parameters: {limits: {time: 2}}\n");
+    assert_string_equal(t.environment, "default");
+    task_file_clear(&t);
+    t = parse("environment_id: new\nlimits: {time: 2}\n");
+    assert_false(t.has_limits);
+    task_file_clear(&t);
 }
 
 static void absent_things_have_defaults(void **state)
