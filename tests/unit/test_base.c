@@ -95,6 +95,27 @@ static void utf8_is_strict(void **state)
         assert_false(text_is_utf8(bad[i], strlen(bad[i])));
 }
 
+static void utf8_is_strict_anywhere_in_long_text(void **state)
+{
+    char text[40];
+
+    (void)state;
+    memset(text, 'a', sizeof(text));
+    assert_true(text_is_utf8(text, sizeof(text)));
+    for (size_t i = 0; i < sizeof(text); i++) {
+        text[i] = '\xff';
+        assert_false(text_is_utf8(text, sizeof(text)));
+        text[i] = '\xc3';
+        assert_false(text_is_utf8(text, sizeof(text)));
+        if (i + 1 < sizeof(text)) {
+            text[i + 1] = '\xa9';
+            assert_true(text_is_utf8(text, sizeof(text)));
+            text[i + 1] = 'a';
+        }
+        text[i] = 'a';
+    }
+}
+
 static void string_lists_grow_and_copy(void **state)
 {
     _cleanup_strv_ char **list = NULL, **copy = NULL;
@@ -184,6 +205,7 @@ int main(void)
         cmocka_unit_test(buffer_stops_at_its_bound),
         cmocka_unit_test(numbers_are_parsed_strictly),
         cmocka_unit_test(utf8_is_strict),
+        cmocka_unit_test(utf8_is_strict_anywhere_in_long_text),
         cmocka_unit_test(string_lists_grow_and_copy),
         cmocka_unit_test(trees_are_removed_without_following_links),
         cmocka_unit_test(trees_of_any_depth_are_removed),
