@@ -241,11 +241,11 @@ static int pack_one(struct packer *p, int dir_fd, const char *name, size_t lengt
         return error_set(p->e, -ELOOP, "more than %d directories deep", ARCHIVE_DEPTH_MAX);
     if (++p->entries > ARCHIVE_ENTRIES_MAX)
         return error_set(p->e, -E2BIG, "more than %d files", ARCHIVE_ENTRIES_MAX);
-    strcpy(p->path + length, name);
+    memcpy(p->path + length, name, strlen(name) + 1);
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_sys(p->e, -errno, "%s", name);
     if (S_ISDIR(st.st_mode)) {
-        strcat(p->path, "/");
+        memcpy(p->path + length + strlen(name), "/", 2);
         k = put_entry(p, &st, '5', "");
         if (k >= 0)
             k = pack_directory(p, dir_fd, name, depth);
@@ -329,7 +329,7 @@ static int pack_all(struct packer *p, int root_fd, const char *dir)
 
     if (fstatat(root_fd, dir, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_sys(p->e, -errno, "/%s", dir);
-    strcpy(p->path, "/");
+    memcpy(p->path, "/", 2);
     k = put_entry(p, &st, '5', "");
     p->path[0] = 0;
     if (k >= 0)

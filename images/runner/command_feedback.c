@@ -74,7 +74,7 @@ int command_feedback_grade(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    double grade;
+    double grade = 0;
     int k = args_parse(&spec, c->name, c->argv, &a);
 
     if (k >= 0)
@@ -284,7 +284,7 @@ static int set_custom_pair(struct feedback *f, const struct args *a, struct erro
 static int set_all(struct feedback *f, const struct args *a, struct text message, struct error *e)
 {
     struct text problem, result;
-    double grade;
+    double grade = 0;
     int k = command_text(&f->pool, args_value(a, PROBLEM), &problem);
 
     if (k >= 0)

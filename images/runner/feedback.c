@@ -188,7 +188,7 @@ int feedback_set_result(struct feedback *f, struct text problem, struct text res
                         struct error *e)
 {
     struct json pair = {.kind = JSON_LIST};
-    struct problem p;
+    struct problem p = {.map = NULL};
     int k;
 
     if (problem.size == 0)
@@ -254,7 +254,7 @@ int feedback_set_state(struct feedback *f, struct text state)
 static int set_in(struct feedback *f, const char *map_name, struct text key, struct json value,
                   struct error *e)
 {
-    struct json *map;
+    struct json *map = NULL;
     int k = submap(f, map_name, &map, e);
 
     return k < 0 ? k : json_set(&f->pool, map, key, value);

@@ -33,6 +33,7 @@ static int write_key(struct writer *w, const struct wire_value *key)
     return k < 0 ? k : put(w, ": ");
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see write_value */
 static int write_container(struct writer *w, const struct wire_value *v, int depth)
 {
     struct wire_iterator it = wire_children(v);

@@ -43,7 +43,7 @@ void number_format_real(double value, char buf[NUMBER_REAL_SIZE])
     int n = 0, exponent;
 
     if (isnan(value) || isinf(value)) {
-        strcpy(buf, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+        snprintf(buf, NUMBER_REAL_SIZE, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
         return;
     }
     for (int precision = 0; precision < 17; precision++) {

@@ -61,6 +61,7 @@ static int give_tree(int dir_fd, const char *name, int depth, struct error *e)
 }
 
 /* Takes FD. */
+/* NOLINTNEXTLINE(misc-no-recursion): see give_tree */
 static int give_content(int fd, int depth, struct error *e)
 {
     DIR *dir = fdopendir(fd);
