@@ -3,11 +3,10 @@
 #include "base/text.h"
 
 #include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 /* Ids from here on belong to sandboxes. */
 #define POOL_FIRST_ID 0x80000U
@@ -38,17 +37,31 @@ int agent_user_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct e
     return 0;
 }
 
+static void cap_free_p(cap_t *caps)
+{
+    if (*caps)
+        cap_free(*caps);
+}
+
+/* Empties every set (capabilities(7)). The bounding set goes first: it needs CAP_SETPCAP. */
+static int drop_bounding_set(struct error *e)
+{
+    for (cap_value_t cap = 0; CAP_IS_SUPPORTED(cap); cap++)
+        if (cap_drop_bound(cap) < 0)
+            return error_sys(e, -errno, "cannot drop capability %d from the bounding set", cap);
+    return 0;
+}
+
 int agent_drop_privileges(uid_t uid, gid_t gid, struct error *e)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    _cleanup_(cap_free_p) cap_t none = cap_init();
+    int r = none ? drop_bounding_set(e) : error_sys(e, -errno, "cap_init");
 
-    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return error_sys(e, -errno, "cannot drop capability %lu from the bounding set", cap);
+    if (r < 0)
+        return r;
     if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return error_sys(e, -errno, "cannot become user %u", uid);
-    if (syscall(SYS_capset, &header, none) < 0)
+    if (cap_set_proc(none) < 0)
         return error_sys(e, -errno, "cannot drop capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return error_sys(e, -errno, "prctl");
