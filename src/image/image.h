@@ -42,7 +42,9 @@ struct image {
     int64_t created_unix; /* seconds; 0 where there is none */
     char *architecture;
     char *os;
-    char **layers; /* diffIDs ("sha256:..."), lowest first, NULL-terminated */
+    /* What to stack, lowest first, NULL-terminated: diffIDs ("sha256:..."), and at the top the
+     * digest of a seam (seam.h) where the image needs one. */
+    char **layers;
     char **env;
     char **entrypoint;
     char **cmd;

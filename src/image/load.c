@@ -5,6 +5,7 @@
 #include "image/fields.h"
 #include "image/names.h"
 #include "image/oci.h"
+#include "image/seam.h"
 #include "image/store.h"
 #include "image/unpack.h"
 
@@ -18,7 +19,9 @@ struct load {
     struct digest *diff_ids; /* one a layer of the manifest */
     bool *fresh;             /* which of them were unpacked now */
     struct image *image;
-    struct oci_descriptor *unpacking;
+    struct seam *seam; /* NULL where none is needed */
+    bool seam_fresh;
+    const struct oci_descriptor *unpacking;
     char what[64];
 };
 
@@ -28,6 +31,7 @@ static void load_clear(struct load *l)
     oci_manifest_free(l->manifest);
     free(l->diff_ids);
     free(l->fresh);
+    seam_free(l->seam);
     image_free(l->image);
 }
 
@@ -113,7 +117,7 @@ static int unpack_layers(struct load *l, struct error *e)
 
 static int commit_layers(struct load *l, struct error *e)
 {
-    bool any = false;
+    bool any = l->seam_fresh;
     int r = 0;
 
     for (size_t i = 0; i < l->manifest->n_layers; i++)
@@ -123,24 +127,84 @@ static int commit_layers(struct load *l, struct error *e)
     for (size_t i = 0; r >= 0 && i < l->manifest->n_layers; i++)
         if (l->fresh[i])
             r = store_commit_layer(l->store, &l->diff_ids[i], e);
+    if (r >= 0 && l->seam_fresh)
+        r = store_commit_layer(l->store, seam_digest(l->seam), e);
     return r;
 }
 
-static int sum_up_layers(struct load *l, struct error *e)
+/* Layers below one whose root is opaque are not part of the image. */
+static void cut_hidden_layers(struct load *l, struct seam_layer *stack, size_t *n)
 {
-    for (char **layer = l->image->layers; *layer; layer++) {
-        _cleanup_notes_ struct layer_notes notes = {0};
-        struct digest diff_id;
-        int r = digest_parse(*layer, &diff_id);
+    for (size_t i = *n; i-- > 1;) {
+        path_list_foreach (path, &stack[i].notes.opaque) {
+            if (path[0])
+                continue;
+            for (size_t j = 0; j < i; j++) {
+                free(l->image->layers[j]);
+                safe_close(stack[j].fd);
+                layer_notes_clear(&stack[j].notes);
+            }
+            *n -= i;
+            memmove(l->image->layers, l->image->layers + i, (*n + 1) * sizeof(char *));
+            memmove(stack, stack + i, *n * sizeof(*stack));
+            return;
+        }
+    }
+}
+
+static int make_seam(struct load *l, struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF;
+    _cleanup_notes_ struct layer_notes notes = {0};
+    const struct digest *digest = seam_digest(l->seam);
+    char text[DIGEST_TEXT_SIZE];
+    bool there = false;
+    int r = store_has_layer(l->store, digest, &there, e);
+
+    if (r >= 0 && !there) {
+        l->seam_fresh = true;
+        r = store_begin_layer(l->store, digest, &fd, e);
         if (r >= 0)
-            r = store_read_notes(l->store, &diff_id, &notes, e);
+            r = seam_make(l->seam, fd, &notes, e);
+        if (r >= 0)
+            r = store_note_layer(l->store, digest, &notes, e);
+    }
+    if (r >= 0 && strv_append(&l->image->layers, digest_text(digest, text)) < 0)
+        r = error_sys(e, -ENOMEM, "image");
+    return r < 0 ? error_prefix(e, r, "seam of the layers") : 0;
+}
+
+static int join_stack(struct load *l, struct seam_layer *stack, size_t *n, struct error *e)
+{
+    for (; l->image->layers[*n]; ++*n) {
+        struct digest diff_id;
+        int r = digest_parse(l->image->layers[*n], &diff_id);
+        if (r >= 0)
+            r = store_open_layer(l->store, &diff_id, &stack[*n].fd, &stack[*n].notes, e);
         if (r < 0)
             return r;
-        l->image->size += notes.bytes;
-        l->image->dropped_devices += notes.dropped_devices;
-        l->image->dropped_xattrs += notes.dropped_xattrs;
     }
-    return 0;
+    cut_hidden_layers(l, stack, n);
+    for (size_t i = 0; i < *n; i++) {
+        l->image->size += stack[i].notes.bytes;
+        l->image->dropped_devices += stack[i].notes.dropped_devices;
+        l->image->dropped_xattrs += stack[i].notes.dropped_xattrs;
+    }
+    return seam_plan(stack, *n, &l->seam, e);
+}
+
+static int join_layers(struct load *l, struct error *e)
+{
+    struct seam_layer *stack = calloc(strv_length(l->image->layers) + 1, sizeof(*stack));
+    size_t n = 0;
+    int r = stack ? join_stack(l, stack, &n, e) : error_sys(e, -ENOMEM, "layers");
+
+    for (size_t i = 0; i < n; i++) {
+        safe_close(stack[i].fd);
+        layer_notes_clear(&stack[i].notes);
+    }
+    free(stack);
+    return r < 0 || !l->seam ? r : make_seam(l, e);
 }
 
 static int load_image(struct load *l, const struct image_reference *reference, struct error *e)
@@ -153,6 +217,8 @@ static int load_image(struct load *l, const struct image_reference *reference, s
         r = read_config(l, e);
     if (r >= 0)
         r = unpack_layers(l, e);
+    if (r >= 0)
+        r = join_layers(l, e);
     return r < 0 ? error_prefix(e, r, "oci:%s", reference->directory) : 0;
 }
 
@@ -195,8 +261,6 @@ int image_load(struct image_store *s, const char *reference,
         r = load_image(&l, &parsed, e);
     if (r >= 0)
         r = commit_layers(&l, e);
-    if (r >= 0)
-        r = sum_up_layers(&l, e);
     if (r >= 0)
         r = store_save_image(s, l.image, e);
     if (r < 0) {

@@ -47,8 +47,7 @@ static json_t *list_to_json(const struct path_list *l)
 {
     json_t *array = json_array();
 
-    path_list_foreach(path, l)
-    {
+    path_list_foreach (path, l) {
         char encoded[3 * ENTRY_PATH_MAX + 1];
         char *to = encoded;
         for (const char *p = path; *p; p++) {
@@ -113,8 +112,7 @@ static int list_from_json(const json_t *json, const char *key, struct path_list 
 
     if (r < 0)
         return r;
-    json_array_foreach(array, i, value)
-    {
+    json_array_foreach (array, i, value) {
         char path[ENTRY_PATH_MAX + 1];
         if (!json_is_string(value) || decode(json_string_value(value), path) < 0)
             return error_set(e, -EBADMSG, "%s[%zu]: expected an encoded path", key, i);

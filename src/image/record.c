@@ -110,8 +110,7 @@ int image_labels_from_json(const json_t *object, const char *where, const char *
     image->labels = calloc(json_object_size(labels) + 1, sizeof(*image->labels));
     if (!image->labels)
         return error_sys(e, -ENOMEM, "%s%s", where, key);
-    json_object_foreach((json_t *)(uintptr_t)labels, label, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)labels, label, value) {
         struct image_label *l = &image->labels[image->n_labels];
         char shown[FIELD_SHOWN_MAX];
         if (!json_is_string(value))

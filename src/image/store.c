@@ -259,8 +259,8 @@ int store_has_layer(struct image_store *s, const struct digest *diff_id, bool *r
     return 0;
 }
 
-int store_read_notes(struct image_store *s, const struct digest *diff_id, struct layer_notes *ret,
-                     struct error *e)
+static int read_notes(struct image_store *s, int dir_fd, const struct digest *diff_id,
+                      struct layer_notes *ret, struct error *e)
 {
     _cleanup_buffer_ struct buffer b = {.max = NOTES_FILE_MAX};
     _cleanup_json_ json_t *json = NULL;
@@ -268,13 +268,33 @@ int store_read_notes(struct image_store *s, const struct digest *diff_id, struct
     int r;
 
     notes_name(diff_id, name, sizeof(name));
-    r = fd_read_file(s->layers_fd, name, &b, NOTES_FILE_MAX);
+    r = fd_read_file(dir_fd, name, &b, NOTES_FILE_MAX);
     if (r < 0)
-        return error_sys(e, r, "image store %s: layers/%s", s->directory, name);
+        return store_error(s, r, e, name);
     r = json_parse_object(b.data, b.size, &json, e);
     if (r >= 0)
         r = layer_notes_from_json(json, ret, e);
-    return r < 0 ? error_prefix(e, r, "image store %s: layers/%s", s->directory, name) : 0;
+    return r < 0 ? error_prefix(e, r, "image store %s: %s", s->directory, name) : 0;
+}
+
+int store_open_layer(struct image_store *s, const struct digest *diff_id, int *ret_fd,
+                     struct layer_notes *ret_notes, struct error *e)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int dir_fd = s->layers_fd, r;
+    _cleanup_close_ int fd = openat(dir_fd, diff_id->hex, flags);
+
+    if (fd < 0 && errno == ENOENT && s->tmp_fd >= 0) {
+        dir_fd = s->tmp_fd;
+        fd = openat(dir_fd, diff_id->hex, flags);
+    }
+    if (fd < 0)
+        return store_error(s, -errno, e, diff_id->hex);
+    r = read_notes(s, dir_fd, diff_id, ret_notes, e);
+    if (r < 0)
+        return r;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 int store_begin_layer(struct image_store *s, const struct digest *diff_id, int *ret_fd,

@@ -15,11 +15,12 @@ struct image_store {
     int tmp_fd; /* IMAGE_STORE_CHANGE: holds its exclusive lock */
 };
 
-/** Whether the layer is there, with its notes. */
+/** Whether the layer is in layers/; its notes are, then, too. */
 int store_has_layer(struct image_store *s, const struct digest *diff_id, bool *ret,
                     struct error *e);
-int store_read_notes(struct image_store *s, const struct digest *diff_id, struct layer_notes *ret,
-                     struct error *e);
+/** Opens a layer's root and reads its notes: one that is in layers/, or still in tmp/. */
+int store_open_layer(struct image_store *s, const struct digest *diff_id, int *ret_fd,
+                     struct layer_notes *ret_notes, struct error *e);
 /** Makes the empty directory tmp/HEX (0755) for a layer and opens it. */
 int store_begin_layer(struct image_store *s, const struct digest *diff_id, int *ret_fd,
                       struct error *e);

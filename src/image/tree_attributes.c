@@ -110,7 +110,8 @@ static const char **sorted(const struct path_list *l)
 
     if (!array)
         return NULL;
-    path_list_foreach(path, l) array[n++] = path;
+    path_list_foreach (path, l)
+        array[n++] = path;
     if (n > 0)
         qsort(array, n, sizeof(*array), compare_paths);
     return array;
@@ -176,15 +177,13 @@ int tree_finish(struct layer_tree *t, struct error *e)
         r = tidy(t, &t->notes->whiteouts, NULL, e);
     if (r < 0)
         return r;
-    path_list_foreach(path, &t->notes->implied)
-    {
+    path_list_foreach (path, &t->notes->implied) {
         r = set_time(t, path, &epoch, e);
         if (r < 0)
             return r;
     }
     /* Of an entry that came twice, the last time stays. */
-    path_list_foreach(path, &t->directories)
-    {
+    path_list_foreach (path, &t->directories) {
         r = set_time(t, path, &t->times[i++], e);
         if (r < 0)
             return r;

@@ -187,8 +187,7 @@ static int feed(const struct unpack_request *q, int fd, struct error *e)
 /* Every path as the tree writer gives it: canonical, and so bounded. */
 static int check_list(struct path_list *l)
 {
-    path_list_foreach(path, l)
-    {
+    path_list_foreach (path, l) {
         struct entry_name n;
         l->count++;
         if (path[0] &&
@@ -268,11 +267,12 @@ static int judge(const struct unpack_request *q, int received, int status,
 static int mark_opaque(const struct unpack_request *q, const struct layer_notes *notes,
                        struct error *e)
 {
-    path_list_foreach(path, &notes->opaque)
-    {
-        _cleanup_close_ int fd =
-            fd_openat2(q->root_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY, 0,
-                       RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV);
+    path_list_foreach (path, &notes->opaque) {
+        _cleanup_close_ int fd = -EBADF;
+        if (!path[0])
+            continue; /* overlayfs does not ask roots: see cut_hidden_layers() */
+        fd = fd_openat2(q->root_fd, path, O_RDONLY | O_DIRECTORY, 0,
+                        RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV);
         if (fd < 0)
             return error_sys(e, fd, "open an opaque directory");
         if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
