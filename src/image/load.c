@@ -9,6 +9,7 @@
 #include "image/store.h"
 #include "image/unpack.h"
 
+#include <linux/limits.h>
 #include <string.h>
 
 struct load {
@@ -225,18 +226,19 @@ static int load_image(struct load *l, const struct image_reference *reference, s
 static int choose_name(const struct image_reference *reference, const char *wanted, char **ret,
                        struct error *e)
 {
-    char *copy;
+    _cleanup_free_ char *name = NULL;
+    char file[NAME_MAX + 1];
     int r;
 
     if (!wanted)
-        return image_reference_name(reference, ret, e);
-    r = image_name_check(wanted, e);
+        r = image_reference_name(reference, &name, e);
+    else if ((r = image_name_check(wanted, e)) >= 0 && !(name = strdup(wanted)))
+        r = error_sys(e, -ENOMEM, "image name");
+    if (r >= 0)
+        r = image_file_name(name, file, e);
     if (r < 0)
         return r;
-    copy = strdup(wanted);
-    if (!copy)
-        return error_sys(e, -ENOMEM, "image name");
-    *ret = copy;
+    *ret = TAKE_PTR(name);
     return 0;
 }
 
@@ -260,9 +262,11 @@ int image_load(struct image_store *s, const char *reference,
     if (r >= 0)
         r = load_image(&l, &parsed, e);
     if (r >= 0)
+        r = store_write_record(s, l.image, e);
+    if (r >= 0)
         r = commit_layers(&l, e);
     if (r >= 0)
-        r = store_save_image(s, l.image, e);
+        r = store_commit_record(s, l.image, e);
     if (r < 0) {
         store_empty_tmp(s, NULL);
         return r;

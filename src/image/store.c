@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #define STORE_FORMAT "1\n"
+/* The record in tmp/. */
+#define RECORD "record"
 /* A layer's notes are mostly names: LAYER_NAMES_MAX percent-encoded and in quotes. */
 #define NOTES_FILE_MAX ((size_t)256 << 20)
 
@@ -347,23 +349,25 @@ int store_commit_layer(struct image_store *s, const struct digest *diff_id, stru
     return 0;
 }
 
-int store_save_image(struct image_store *s, const struct image *image, struct error *e)
+int store_write_record(struct image_store *s, const struct image *image, struct error *e)
 {
     _cleanup_json_ json_t *json = image_to_json(image);
     _cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2));
+    int r = text ? write_new_file(s->tmp_fd, RECORD, 0644, text, strlen(text)) : -ENOMEM;
+
+    return r < 0 ? store_error(s, r, e, "record") : 0;
+}
+
+int store_commit_record(struct image_store *s, const struct image *image, struct error *e)
+{
     char file[NAME_MAX + 1];
     int r = image_file_name(image->name, file, e);
 
     if (r < 0)
         return r;
-    if (!text)
-        return store_error(s, -ENOMEM, e, "record");
     if (fsync(s->layers_fd) < 0)
         return store_error(s, -errno, e, "fsync layers");
-    r = write_new_file(s->tmp_fd, "record", 0644, text, strlen(text));
-    if (r < 0)
-        return store_error(s, r, e, "record");
-    if (renameat(s->tmp_fd, "record", s->images_fd, file) < 0 || fsync(s->images_fd) < 0)
+    if (renameat(s->tmp_fd, RECORD, s->images_fd, file) < 0 || fsync(s->images_fd) < 0)
         return store_error(s, -errno, e, file);
     return 0;
 }

@@ -31,7 +31,9 @@ int store_note_layer(struct image_store *s, const struct digest *diff_id,
 int store_sync(struct image_store *s, struct error *e);
 /** Moves tmp/HEX and its notes to layers/. */
 int store_commit_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
-/** Makes the moved layers durable, then writes the record and makes it visible. */
-int store_save_image(struct image_store *s, const struct image *image, struct error *e);
+/** Writes the record to tmp/, on disk when this returns. */
+int store_write_record(struct image_store *s, const struct image *image, struct error *e);
+/** Makes the moved layers durable, then the record visible. */
+int store_commit_record(struct image_store *s, const struct image *image, struct error *e);
 /** Removes whatever lies in tmp/. */
 int store_empty_tmp(struct image_store *s, struct error *e);
