@@ -137,7 +137,7 @@ static int commit_layers(struct load *l, struct error *e)
 static void cut_hidden_layers(struct load *l, struct seam_layer *stack, size_t *n)
 {
     for (size_t i = *n; i-- > 1;) {
-        path_list_foreach (path, &stack[i].notes.opaque) {
+        path_list_foreach (path, &stack[i].notes.lists[LAYER_OPAQUE]) {
             if (path[0])
                 continue;
             for (size_t j = 0; j < i; j++) {

@@ -7,6 +7,13 @@
 
 #define PATH_LIST_FIRST 4096
 
+static const char *const list_names[LAYER_LISTS] = {
+    [LAYER_OPAQUE] = "opaque",
+    [LAYER_REPLACED] = "replaced",
+    [LAYER_IMPLIED] = "implied",
+    [LAYER_WHITEOUTS] = "whiteouts",
+};
+
 int path_list_add(struct path_list *l, const char *path)
 {
     size_t size = strlen(path) + 1;
@@ -38,9 +45,8 @@ void path_list_clear(struct path_list *l)
 
 void layer_notes_clear(struct layer_notes *n)
 {
-    path_list_clear(&n->opaque);
-    path_list_clear(&n->implied);
-    path_list_clear(&n->whiteouts);
+    for (int i = 0; i < LAYER_LISTS; i++)
+        path_list_clear(&n->lists[i]);
 }
 
 static json_t *list_to_json(const struct path_list *l)
@@ -68,11 +74,18 @@ static json_t *list_to_json(const struct path_list *l)
 
 json_t *layer_notes_to_json(const struct layer_notes *n)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "bytes", (json_int_t)n->bytes,
-                     "entries", (json_int_t)n->entries, "dropped_devices",
-                     (json_int_t)n->dropped_devices, "dropped_xattrs",
-                     (json_int_t)n->dropped_xattrs, "opaque", list_to_json(&n->opaque), "implied",
-                     list_to_json(&n->implied), "whiteouts", list_to_json(&n->whiteouts));
+    json_t *json =
+        json_pack("{s:I, s:I, s:I, s:I}", "bytes", (json_int_t)n->bytes, "entries",
+                  (json_int_t)n->entries, "dropped_devices", (json_int_t)n->dropped_devices,
+                  "dropped_xattrs", (json_int_t)n->dropped_xattrs);
+
+    for (int i = 0; i < LAYER_LISTS; i++) {
+        if (json_object_set_new(json, list_names[i], list_to_json(&n->lists[i])) < 0) {
+            json_decref(json);
+            return NULL;
+        }
+    }
+    return json;
 }
 
 static int hex_digit(char c)
@@ -134,12 +147,8 @@ int layer_notes_from_json(const json_t *json, struct layer_notes *ret, struct er
         r = field_size(json, "", "dropped_devices", REQUIRED, INT64_MAX, &n.dropped_devices, e);
     if (r >= 0)
         r = field_size(json, "", "dropped_xattrs", REQUIRED, INT64_MAX, &n.dropped_xattrs, e);
-    if (r >= 0)
-        r = list_from_json(json, "opaque", &n.opaque, e);
-    if (r >= 0)
-        r = list_from_json(json, "implied", &n.implied, e);
-    if (r >= 0)
-        r = list_from_json(json, "whiteouts", &n.whiteouts, e);
+    for (int i = 0; r >= 0 && i < LAYER_LISTS; i++)
+        r = list_from_json(json, list_names[i], &n.lists[i], e);
     if (r < 0)
         return r;
     *ret = n;

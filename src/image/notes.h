@@ -22,14 +22,21 @@ void path_list_clear(struct path_list *l);
     for (const char *path = (l)->text; path && path < (l)->text + (l)->size;                       \
          path += strlen(path) + 1)
 
+/** Lists of directories. */
+enum layer_list {
+    LAYER_OPAQUE,    /* hide what lower layers have in them */
+    LAYER_REPLACED,  /* are opaque because the lower directory itself is gone */
+    LAYER_IMPLIED,   /* parents of entries that no entry describes */
+    LAYER_WHITEOUTS, /* have whiteouts in them */
+    LAYER_LISTS,
+};
+
 struct layer_notes {
     uint64_t bytes; /* contents of regular files */
     uint64_t entries;
     uint64_t dropped_devices;
     uint64_t dropped_xattrs;
-    struct path_list opaque;    /* directories that hide what is below them */
-    struct path_list implied;   /* parents that no entry describes */
-    struct path_list whiteouts; /* directories with whiteouts in them */
+    struct path_list lists[LAYER_LISTS];
 };
 
 void layer_notes_clear(struct layer_notes *n);

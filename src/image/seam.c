@@ -39,7 +39,7 @@ static int add_path(struct seam *s, const char *path, struct error *e)
  * of whiteouts in it. */
 static int needs_seam(const struct stack *stack, const char *path, bool *ret, struct error *e)
 {
-    _cleanup_view_ struct seam_view view = {-EBADF, -EBADF, false, false};
+    _cleanup_view_ struct seam_view view = SEAM_VIEW_INIT;
     struct attributes meant = {0}, shown = {0};
     int r = stack_look(stack, path, &view, e);
 
@@ -94,7 +94,7 @@ static int check_list(struct seam *s, const struct stack *stack, const struct pa
 
 static int read_directory(const struct stack *stack, struct seam_directory *d, struct error *e)
 {
-    _cleanup_view_ struct seam_view view = {-EBADF, -EBADF, false, false};
+    _cleanup_view_ struct seam_view view = SEAM_VIEW_INIT;
     int r = stack_look(stack, d->path, &view, e);
 
     if (r >= 0 && view.fd < 0)
@@ -154,9 +154,9 @@ int seam_plan(const struct seam_layer *layers, size_t n, struct seam **ret, stru
     int r = s ? stack_new(layers, n, &stack, e) : error_sys(e, -ENOMEM, "seam");
 
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        r = check_list(s, stack, &layers[i].notes.implied, e);
+        r = check_list(s, stack, &layers[i].notes.lists[LAYER_IMPLIED], e);
         if (r >= 0)
-            r = check_list(s, stack, &layers[i].notes.whiteouts, e);
+            r = check_list(s, stack, &layers[i].notes.lists[LAYER_WHITEOUTS], e);
     }
     if (r >= 0 && s->paths.count > 0) {
         r = fill(s, stack, e);

@@ -30,9 +30,15 @@ struct seam {
 struct seam_view {
     int fd;         /* the directory whose attributes hold; -EBADF: there is no such directory */
     int top_fd;     /* the one overlayfs would take them from; may be the same */
-    bool merged;    /* several layers have it */
+    bool merged;    /* overlayfs merges it from several layers */
+    bool opaque;    /* the layers seen so far end its content */
     bool whiteouts; /* the topmost has some in it */
 };
+
+#define SEAM_VIEW_INIT                                                                             \
+    {                                                                                              \
+        .fd = -EBADF, .top_fd = -EBADF                                                             \
+    }
 
 struct stack;
 /** LAYERS are kept by the caller. */

@@ -17,13 +17,9 @@ struct index {
     size_t n;
 };
 
-struct indexes {
-    struct index opaque, implied, whiteouts;
-};
-
 struct stack {
     const struct seam_layer *layers;
-    struct indexes *indexes;
+    struct index (*indexes)[LAYER_LISTS]; /* owned, one row a layer */
     size_t n;
 };
 
@@ -74,11 +70,8 @@ int stack_new(const struct seam_layer *layers, size_t n, struct stack **ret, str
     s->layers = layers;
     s->n = n;
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        r = index_make(&layers[i].notes.opaque, &s->indexes[i].opaque);
-        if (r >= 0)
-            r = index_make(&layers[i].notes.implied, &s->indexes[i].implied);
-        if (r >= 0)
-            r = index_make(&layers[i].notes.whiteouts, &s->indexes[i].whiteouts);
+        for (int list = 0; r >= 0 && list < LAYER_LISTS; list++)
+            r = index_make(&layers[i].notes.lists[list], &s->indexes[i][list]);
     }
     if (r < 0)
         return error_sys(e, r, "stack of layers");
@@ -90,29 +83,24 @@ void stack_free(struct stack *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n; i++) {
-        free(s->indexes[i].opaque.paths);
-        free(s->indexes[i].implied.paths);
-        free(s->indexes[i].whiteouts.paths);
+    for (size_t i = 0; s->indexes && i < s->n; i++) {
+        for (int list = 0; list < LAYER_LISTS; list++)
+            free(s->indexes[i][list].paths);
     }
     free(s->indexes);
     free(s);
 }
 
-/* Whether PATH or a directory above it hides what lower layers have there. */
-static bool hides_lower(const struct index *opaque, const char *path)
+/* Whether a directory above PATH hides what lower layers have there. */
+static bool parent_hides_lower(const struct index *opaque, const char *path)
 {
-    const char *end = path;
-
-    if (opaque->n == 0)
+    if (opaque->n == 0 || !path[0])
         return false;
     if (index_has(opaque, path, 0))
         return true;
-    while (*end) {
-        end = strchrnul(end + (*end == '/'), '/');
-        if (index_has(opaque, path, (size_t)(end - path)))
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (index_has(opaque, path, (size_t)(slash - path)))
             return true;
-    }
     return false;
 }
 
@@ -124,40 +112,51 @@ void seam_view_clear(struct seam_view *v)
 }
 
 /* Takes one more layer's directory into the view. */
-static void add_directory(struct seam_view *v, const struct indexes *notes, const char *path,
-                          int fd)
+static void add_directory(struct seam_view *v, const struct index *notes, const char *path, int fd)
 {
     size_t length = strlen(path);
 
     if (v->top_fd < 0) {
         v->top_fd = fd;
-        v->whiteouts = index_has(&notes->whiteouts, path, length);
-    } else {
+        v->whiteouts = index_has(&notes[LAYER_WHITEOUTS], path, length);
+    } else if (!v->opaque) {
         v->merged = true;
     }
-    if (v->fd < 0 && !index_has(&notes->implied, path, length))
+    v->opaque |= index_has(&notes[LAYER_OPAQUE], path, length);
+    if (v->fd < 0 && !index_has(&notes[LAYER_IMPLIED], path, length))
         v->fd = fd;
     else if (v->top_fd != fd)
         safe_close(fd);
 }
 
+/* One layer's part of the view: 1 to go on with the next lower one. */
+static int look_into(const struct stack *s, size_t i, const char *path, struct seam_view *v)
+{
+    const struct index *notes = s->indexes[i];
+    int fd = fd_openat2(s->layers[i].fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                        0, RESOLVE_LAYER);
+
+    if (fd == -ENOTDIR || fd == -ELOOP)
+        return 0; /* something else is there, or a whiteout */
+    if (fd < 0 && fd != -ENOENT)
+        return fd;
+    if (fd >= 0)
+        add_directory(v, notes, path, fd);
+    /* What only hides its content still has the lower one's owner, mode and time. */
+    return !index_has(&notes[LAYER_REPLACED], path, strlen(path)) &&
+           !parent_hides_lower(&notes[LAYER_OPAQUE], path);
+}
+
 int stack_look(const struct stack *s, const char *path, struct seam_view *ret, struct error *e)
 {
-    struct seam_view v = {.fd = -EBADF, .top_fd = -EBADF};
+    struct seam_view v = SEAM_VIEW_INIT;
+    int r = 1;
 
-    for (size_t i = s->n; i-- > 0 && (v.fd < 0 || !v.merged);) {
-        int fd = fd_openat2(s->layers[i].fd, path[0] ? path : ".",
-                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_LAYER);
-        if (fd == -ENOTDIR || fd == -ELOOP)
-            break; /* something else is there, or a whiteout */
-        if (fd < 0 && fd != -ENOENT) {
-            seam_view_clear(&v);
-            return error_sys(e, fd, "look at \"%s\" in a layer", path);
-        }
-        if (fd >= 0)
-            add_directory(&v, &s->indexes[i], path, fd);
-        if (hides_lower(&s->indexes[i].opaque, path))
-            break;
+    for (size_t i = s->n; r > 0 && i-- > 0;)
+        r = v.fd < 0 || !v.merged ? look_into(s, i, path, &v) : 0;
+    if (r < 0) {
+        seam_view_clear(&v);
+        return error_sys(e, r, "look at \"%s\" in a layer", path);
     }
     if (v.fd < 0)
         v.fd = v.top_fd; /* no entry describes it anywhere */

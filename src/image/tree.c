@@ -234,12 +234,12 @@ static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struc
         return r;
     if (mknodat(parent_fd, n->base, S_IFCHR, makedev(0, 0)) == 0) {
         /* One note a directory is enough; they mostly come in a row. */
-        const struct path_list *l = &t->notes->whiteouts;
+        const struct path_list *l = &t->notes->lists[LAYER_WHITEOUTS];
         size_t length = strlen(n->parent) + 1;
         if (l->size >= length && memcmp(l->text + l->size - length, n->parent, length) == 0 &&
             (l->size == length || !l->text[l->size - length - 1]))
             return 0;
-        return tree_note(&t->notes->whiteouts, n->parent, e);
+        return tree_note(&t->notes->lists[LAYER_WHITEOUTS], n->parent, e);
     }
     if (errno != EEXIST)
         return error_sys(e, -errno, "make the whiteout");
@@ -247,14 +247,14 @@ static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struc
     if (r < 0)
         return error_sys(e, r, "stat");
     /* The layer's own file hides the lower one already; its own directory would be merged. */
-    return S_ISDIR(st.st_mode) ? tree_note(&t->notes->opaque, n->path, e) : 0;
+    return S_ISDIR(st.st_mode) ? tree_note_replaced(t, n->path, e) : 0;
 }
 
 static int make_opaque(struct layer_tree *t, const struct entry_name *n, struct error *e)
 {
     int parent_fd, r = tree_open_parent(t, n->path, &parent_fd, e);
 
-    return r < 0 ? r : tree_note(&t->notes->opaque, n->path, e);
+    return r < 0 ? r : tree_note(&t->notes->lists[LAYER_OPAQUE], n->path, e);
 }
 
 static int check_bounds(struct layer_tree *t, const struct tar_entry *entry, struct error *e)

@@ -167,17 +167,19 @@ int tree_finish(struct layer_tree *t, struct error *e)
 {
     static const struct timespec epoch; /* the same tree each time it is unpacked */
     size_t i = 0;
-    int r = t->root_described ? 0 : tree_note(&t->notes->implied, "", e);
+    int r = t->root_described ? 0 : tree_note(&t->notes->lists[LAYER_IMPLIED], "", e);
 
     if (r >= 0)
-        r = tidy(t, &t->notes->implied, &t->directories, e);
+        r = tidy(t, &t->notes->lists[LAYER_IMPLIED], &t->directories, e);
     if (r >= 0)
-        r = tidy(t, &t->notes->opaque, NULL, e);
+        r = tidy(t, &t->notes->lists[LAYER_OPAQUE], NULL, e);
     if (r >= 0)
-        r = tidy(t, &t->notes->whiteouts, NULL, e);
+        r = tidy(t, &t->notes->lists[LAYER_REPLACED], NULL, e);
+    if (r >= 0)
+        r = tidy(t, &t->notes->lists[LAYER_WHITEOUTS], NULL, e);
     if (r < 0)
         return r;
-    path_list_foreach (path, &t->notes->implied) {
+    path_list_foreach (path, &t->notes->lists[LAYER_IMPLIED]) {
         r = set_time(t, path, &epoch, e);
         if (r < 0)
             return r;

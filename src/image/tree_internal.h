@@ -31,6 +31,8 @@ int tree_clear_place(struct layer_tree *t, int parent_fd, const char *base, bool
 int tree_make_directory(struct layer_tree *t, int parent_fd, const char *path, const char *base,
                         mode_t mode, bool *ret_made, struct error *e);
 int tree_note(struct path_list *list, const char *path, struct error *e);
+/** A directory of the layer stands where the lower one was taken away. */
+int tree_note_replaced(struct layer_tree *t, const char *path, struct error *e);
 
 /** Owner, mode and attributes of an open file or directory; not its time. */
 int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *entry,

@@ -18,6 +18,13 @@ int tree_note(struct path_list *list, const char *path, struct error *e)
     return r < 0 ? error_sys(e, r, "remember a name") : 0;
 }
 
+int tree_note_replaced(struct layer_tree *t, const char *path, struct error *e)
+{
+    int r = tree_note(&t->notes->lists[LAYER_OPAQUE], path, e);
+
+    return r < 0 ? r : tree_note(&t->notes->lists[LAYER_REPLACED], path, e);
+}
+
 int tree_stat(int parent_fd, const char *base, struct stat *ret)
 {
     return fstatat(parent_fd, base, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
@@ -72,7 +79,7 @@ int tree_make_directory(struct layer_tree *t, int parent_fd, const char *path, c
         return r;
     if (mkdirat(parent_fd, base, mode) < 0)
         return error_sys(e, -errno, "mkdir");
-    return whiteout ? tree_note(&t->notes->opaque, path, e) : 0;
+    return whiteout ? tree_note_replaced(t, path, e) : 0;
 }
 
 /* Opens PATH as a directory, or says what is in the way: -ENOENT where nothing is. */
@@ -112,7 +119,7 @@ static int make_implied(struct layer_tree *t, const char *path, struct error *e)
     if (r == 0 && !S_ISDIR(st.st_mode) && !tree_is_whiteout(&st))
         return error_set(e, -EBADMSG, "its directory is something else in this layer");
     r = tree_make_directory(t, parent_fd, path, base, IMPLIED_MODE, &made, e);
-    return r < 0 || !made ? r : tree_note(&t->notes->implied, path, e);
+    return r < 0 || !made ? r : tree_note(&t->notes->lists[LAYER_IMPLIED], path, e);
 }
 
 int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct error *e)

@@ -15,14 +15,13 @@
 
 #define FEED_SIZE ((size_t)256 << 10)
 #define PIPE_SIZE (1 << 20) /* what an unprivileged process may have */
-#define LISTS     3
 
 /* What the child sends at its end, before the lists' bytes. Judged like foreign data. */
 struct report {
     struct error error;
     struct digest diff_id;
     uint64_t bytes, entries, dropped_devices, dropped_xattrs;
-    uint64_t list_sizes[LISTS];
+    uint64_t list_sizes[LAYER_LISTS];
 };
 
 /* The child's first word: its namespaces wait for their ids, or a report of failure follows. */
@@ -32,17 +31,9 @@ struct report {
 /* Numbers of the child's descriptors, all others are closed. */
 enum { CHILD_INPUT = 3, CHILD_REPORT, CHILD_DIRECTORY, CHILD_FDS_END };
 
-static void lists_of(struct layer_notes *n, struct path_list **lists)
-{
-    lists[0] = &n->opaque;
-    lists[1] = &n->implied;
-    lists[2] = &n->whiteouts;
-}
-
 static void send_report(const struct error *error, const struct digest *diff_id,
                         struct layer_notes *notes)
 {
-    struct path_list *lists[LISTS];
     struct report report = {
         .error = *error,
         .diff_id = *diff_id,
@@ -52,13 +43,12 @@ static void send_report(const struct error *error, const struct digest *diff_id,
         .dropped_xattrs = notes->dropped_xattrs,
     };
 
-    lists_of(notes, lists);
-    for (int i = 0; i < LISTS; i++)
-        report.list_sizes[i] = lists[i]->size;
+    for (int i = 0; i < LAYER_LISTS; i++)
+        report.list_sizes[i] = notes->lists[i].size;
     if (fd_write_full(CHILD_REPORT, &report, sizeof(report)) < 0)
         return;
-    for (int i = 0; i < LISTS; i++)
-        if (fd_write_full(CHILD_REPORT, lists[i]->text, lists[i]->size) < 0)
+    for (int i = 0; i < LAYER_LISTS; i++)
+        if (fd_write_full(CHILD_REPORT, notes->lists[i].text, notes->lists[i].size) < 0)
             return;
 }
 
@@ -220,7 +210,6 @@ static int receive_list(int fd, uint64_t size, struct path_list *ret)
 /* 0 when a whole report came, whatever it says. */
 static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
 {
-    struct path_list *lists[LISTS];
     int r = 0;
 
     if (fd_read_full(fd, ret, sizeof(*ret)) != sizeof(*ret))
@@ -237,9 +226,8 @@ static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
     notes->entries = ret->entries;
     notes->dropped_devices = ret->dropped_devices;
     notes->dropped_xattrs = ret->dropped_xattrs;
-    lists_of(notes, lists);
-    for (int i = 0; r >= 0 && i < LISTS; i++)
-        r = receive_list(fd, ret->list_sizes[i], lists[i]);
+    for (int i = 0; r >= 0 && i < LAYER_LISTS; i++)
+        r = receive_list(fd, ret->list_sizes[i], &notes->lists[i]);
     return r;
 }
 
@@ -267,7 +255,7 @@ static int judge(const struct unpack_request *q, int received, int status,
 static int mark_opaque(const struct unpack_request *q, const struct layer_notes *notes,
                        struct error *e)
 {
-    path_list_foreach (path, &notes->opaque) {
+    path_list_foreach (path, &notes->lists[LAYER_OPAQUE]) {
         _cleanup_close_ int fd = -EBADF;
         if (!path[0])
             continue; /* overlayfs does not ask roots: see cut_hidden_layers() */
