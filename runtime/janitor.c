@@ -5,11 +5,17 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 /* Names are made by the launcher: "s" and a number. */
 #define NAME_BYTES_MAX 64
+#define JANITOR_NICE   10
+/* Fds of one message; the kernel takes 253 (SCM_MAX_FD). */
+#define MESSAGE_FDS_MAX 128
+/* A message without a name: only the fds are meant. */
+#define NO_NAME "."
 
 struct janitor {
     int dir_fd;
@@ -36,22 +42,65 @@ static int keep_fds(const int fds[3])
     return close_range(JANITOR_FDS_, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static _Noreturn void work(const int fds[3])
+struct message {
+    struct iovec iov;
+    struct msghdr header;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
+    } control;
+};
+
+static void close_received(struct msghdr *header)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            close(fd);
+        }
+    }
+}
+
+/* Serves until the other end closes. */
+static void serve(void)
 {
     char name[NAME_BYTES_MAX];
-    ssize_t n;
 
+    for (;;) {
+        struct message m = {.iov = {name, sizeof(name) - 1}};
+        ssize_t n;
+        m.header = (struct msghdr){.msg_iov = &m.iov,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &m.control,
+                                   .msg_controllen = sizeof(m.control)};
+        n = recvmsg(JANITOR_SOCKET, &m.header, MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        close_received(&m.header);
+        name[n] = 0;
+        if (strcmp(name, NO_NAME) != 0)
+            (void)fd_remove_tree(JANITOR_DIR, name);
+    }
+}
+
+static _Noreturn void work(const int fds[3])
+{
     if (keep_fds(fds) < 0)
         _exit(1);
     prctl(PR_SET_NAME, "dockless-clean");
+    /* Cleaning may wait, jobs may not. */
+    (void)setpriority(PRIO_PROCESS, 0, JANITOR_NICE);
     /* Signals of a terminal are the launcher's business: it closes the socket. */
     for (int number = 1; number < NSIG; number++)
         if (number != SIGSEGV && number != SIGBUS && number != SIGILL && number != SIGFPE)
             signal(number, SIG_IGN);
-    while ((n = recv(JANITOR_SOCKET, name, sizeof(name) - 1, 0)) > 0) {
-        name[n] = 0;
-        (void)fd_remove_tree(JANITOR_DIR, name);
-    }
+    serve();
     /* The other end has closed: there is no launcher any more, so there is no sandbox. */
     if (write(JANITOR_KILL, "1", 1) < 0 && errno != ENODEV)
         _exit(1);
@@ -85,6 +134,28 @@ void janitor_remove(struct janitor *j, const char *name)
 {
     if (send(j->socket_fd, name, strlen(name), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         (void)fd_remove_tree(j->dir_fd, name);
+}
+
+void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
+{
+    for (size_t at = 0; at < n; at += MESSAGE_FDS_MAX) {
+        size_t count = MIN(n - at, (size_t)MESSAGE_FDS_MAX);
+        struct message m = {.iov = {(void *)(uintptr_t)NO_NAME, strlen(NO_NAME)}};
+        struct cmsghdr *c;
+        m.header = (struct msghdr){.msg_iov = &m.iov,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &m.control,
+                                   .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
+        c = CMSG_FIRSTHDR(&m.header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(c), fds + at, sizeof(int) * count);
+        /* Where it is not taken, our own close is the last one: slower, not wrong. */
+        (void)sendmsg(j->socket_fd, &m.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    for (size_t i = 0; i < n; i++)
+        safe_close(fds[i]);
 }
 
 void janitor_close(struct janitor *j)

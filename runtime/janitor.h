@@ -1,10 +1,11 @@
-/* The janitor: a small process beside the launcher with two duties.
+/* The janitor: a small process beside the launcher with three duties.
  *
  * It removes directories the launcher has no more use for, so that a job that leaves 10^5 files
- * behind does not hold up the others. And it outlives the launcher by a moment: when the launcher
- * is gone, however it went, it kills what is left in the instance's cgroup. The parent-death signal
- * alone would not do: a container may clear its own (prctl(2)), and executing a set-uid program
- * clears it too. */
+ * behind does not hold up the others. It is the last to close mounts and mount namespaces: whoever
+ * is, waits for an RCU grace period (0.1 to 1 ms). And it outlives the launcher by a moment: when
+ * the launcher is gone, however it went, it kills what is left in the instance's cgroup. The
+ * parent-death signal alone would not do: a container may clear its own (prctl(2)), and executing a
+ * set-uid program clears it too. */
 #pragma once
 
 #include "base/error.h"
@@ -20,6 +21,9 @@ int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
 /** Has directory NAME removed. Where the janitor has fallen far behind, or is gone, the caller does
  * the work itself: the disk fills no faster than it is emptied. */
 void janitor_remove(struct janitor *j, const char *name);
+
+/** Closes the N fds here, after handing them to the janitor, whose close is the last one. */
+void janitor_close_fds(struct janitor *j, const int *fds, size_t n);
 
 /** Lets the janitor finish and waits for it. */
 void janitor_close(struct janitor *j);

@@ -235,7 +235,9 @@ static int prepare_overlay(const struct mount_source *s, const struct sandbox_mo
         return prepare_copy(s, m, index, fd, e);
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"", below(m));
-    return mount_over(s, m, index, lower, &st, e);
+    r = mount_over(s, m, index, lower, &st, e);
+    janitor_close_fds(s->host->janitor, (int[]){TAKE_FD(lower)}, 1);
+    return r;
 }
 
 static int prepare_tmpfs(const struct mount_source *s, const struct sandbox_mount *m,
@@ -328,7 +330,7 @@ void mount_unkeep(const struct host *h, int kept_fd, const char *name)
 {
     _cleanup_free_ char *path = NULL;
 
-    safe_close(kept_fd);
+    janitor_close_fds(h->janitor, &kept_fd, 1);
     if (h->clone_detached || asprintf(&path, "/keep/%s", name) < 0)
         return;
     umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);

@@ -243,7 +243,7 @@ int rootfs_make(const struct host *h, const struct sandbox_spec *spec, int scrat
     }
     if (r >= 0)
         r = mount_layers(h, spec, scratch_fd, lowers, n, &top, base, e);
-    for (size_t i = 0; i < n; i++)
-        safe_close(lowers[i]);
+    /* The overlay has clones of its own. */
+    janitor_close_fds(h->janitor, lowers, n);
     return r;
 }

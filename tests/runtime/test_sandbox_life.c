@@ -254,7 +254,7 @@ static struct counts count_all(void)
     c.mounts = count_lines(path);
     c.cgroups = count_lines("cgroups");
     /* The janitor may be a moment behind. */
-    for (int tries = 0; tries < 500; tries++) {
+    for (int tries = 0; tries < 6000; tries++) {
         c.scratch = count_entries(H.host->scratch_fd, ".");
         if (c.scratch <= 1)
             break;
