@@ -201,14 +201,14 @@ class BadAddress(case.SystemTest):
             *("agent", "--tasks", self.courses.directory, "--store", case.shared_store()),
             *("--tmpdir", self.directory + "/tmp", "nonsense"),
         )
-        self.assert_one_line(done, "nonsense")
+        self.assert_last_line(done, "nonsense")
 
     def test_a_wrong_scheme_is_one_clear_line(self):
         done = case.run(
             *("agent", "--tasks", self.courses.directory, "--store", case.shared_store()),
             *("--tmpdir", self.directory + "/tmp", "http://localhost:1"),
         )
-        self.assert_one_line(done, "http://localhost:1")
+        self.assert_last_line(done, "http://localhost:1")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class BadSurroundings(case.SystemTest):
         self.assert_one_line(self.agent(*self.place(user="root"), "tcp://[::1]:1"), "root")
 
     def test_without_root(self):
+        self.courses.add("course/task")
         nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         for verb, words in (
             ("agent", [*self.place(), "tcp://[::1]:1"]),
@@ -191,7 +192,7 @@ class BadImages(case.SystemTest):
         descriptor = self.layout.blob(json.dumps(manifest).encode(), kind + "manifest.v1+json")
         descriptor["annotations"] = {"org.opencontainers.image.ref.name": "bad"}
         self.layout.write("index.json", json.dumps({"schemaVersion": 2, "manifests": [descriptor]}).encode())
-        self.assert_refused(config["rootfs"]["diff_ids"][0][7:19])
+        self.assert_refused(manifest["layers"][0]["digest"][7:19], "diffID")
 
     def test_a_manifest_with_another_digest(self):
         path = self.layout.directory + "/index.json"

@@ -103,13 +103,13 @@ class Graders(case.SystemTest):
 
     def test_the_archive_holds_what_the_script_put_there(self):
         script = (
-            "mkdir -p out/deep\necho hello > out/deep/file\narchive -o dir out\nfeedback-result success\n"
+            "mkdir -p out/deep\necho hello > out/deep/file\narchive -o dir -a out/deep/file\nfeedback-result success\n"
         )
         done = self.runs(script)
         self.assertIsInstance(done["archive"], bytes)
         with tarfile.open(fileobj=io.BytesIO(done["archive"])) as tar:
             names = tar.getnames()
-        self.assertTrue([name for name in names if name.endswith("deep/file")], names)
+        self.assertTrue([name for name in names if name.endswith("dir/file")], names)
 
     def test_the_run_command_of_the_task_is_used(self):
         parameters = {"run_cmd": "/task/other a b", "network_grading": False, "limits": {}}

@@ -48,6 +48,10 @@ class Many(case.SystemTest):
             ("course/nope", {}),
             ("course/good", {"environment": "nope"}),
         ]
+        # The launcher keeps what as many containers needed as ever ran at once.
+        crowd = self.courses.add("course/crowd", run="sleep 1; cat says", says=SUCCESS)
+        for job in [self.backend.new_job(crowd) for _ in range(8)]:
+            self.backend.wait_done(job)
         figures = None
         for turn in range(4):
             jobs = [self.backend.new_job(task, **fields) for task, fields in tasks]

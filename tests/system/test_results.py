@@ -166,8 +166,9 @@ class Results(case.SystemTest):
         self.assertEqual(done["result"], ("success", "done"))
 
     def test_stdin_stays_open_until_the_container_ends(self):
-        # cat would see the end of its input; it must not within the second that is watched.
-        run = "cat >/dev/null & reader=$!; sleep 1; kill -0 $reader && cat says"
+        # cat would see the end of its input; it must not within the second that is watched. The
+        # shell gives a background process another stdin, unless it is told which.
+        run = "exec 3<&0; cat <&3 >/dev/null & reader=$!; sleep 1; kill -0 $reader && cat says"
         task = self.courses.add("course/task", run=run, says=SUCCESS)
         self.assertEqual(self.grade(task)["result"], ("success", "done"))
 

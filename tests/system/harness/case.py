@@ -188,6 +188,11 @@ class SystemTest(unittest.TestCase):
         for part in ("dockless ", *parts):
             self.assertIn(part, done.stderr)
 
+    def assert_last_line(self, done, *parts):
+        """The same for a service, which has said before what it found."""
+        done.stderr = done.stderr.strip().splitlines()[-1]
+        self.assert_one_line(done, *parts)
+
     # -- what is left
 
     def _mounts(self):
