@@ -103,7 +103,7 @@ class Graders(case.SystemTest):
 
     def test_the_archive_holds_what_the_script_put_there(self):
         script = (
-            "mkdir -p out/deep\necho hello > out/deep/file\narchive -o dir -a out/deep/file\nfeedback-result success\n"
+            "mkdir -p out/deep\necho hello > out/deep/file\narchive -s dir -a out/deep/file\nfeedback-result success\n"
         )
         done = self.runs(script)
         self.assertIsInstance(done["archive"], bytes)

@@ -84,8 +84,13 @@ def rss_kib(pid):
     return int(status_field(pid, "VmRSS").split()[0])
 
 
-def fd_count(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def fd_targets(pid):
+    """What the file descriptors of PID refer to."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return found
 
 
 def _own_cgroups():
