@@ -114,8 +114,11 @@ static const char *refusal(const struct job *j)
         return TEXT_UNKNOWN_ERROR;
     if (!m->course_id && !m->task_id)
         return NULL;
-    if (!environments_find(&j->agent->environments, m->environment_type, m->environment))
+    if (!environments_find(&j->agent->environments, m->environment_type, m->environment)) {
+        log_warning("job %s: the store has no environment %s of type %s", m->job_id.text,
+                    m->environment, m->environment_type);
         return TEXT_NO_ENVIRONMENT;
+    }
     if (!id_is_acceptable(m->course_id) || !id_is_acceptable(m->task_id))
         return TEXT_UNKNOWN_ERROR;
     return NULL;

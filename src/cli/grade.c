@@ -83,6 +83,7 @@ static int set(char **field, const char *value)
 static int apply(struct grade *g, int option, const char *value)
 {
     struct error e = ERROR_INIT;
+    int r;
 
     switch (option) {
     case OPT_TASKS:
@@ -107,8 +108,9 @@ static int apply(struct grade *g, int option, const char *value)
     case OPT_INPUT:
         if (g->n_inputs == INPUTS_MAX)
             return -cli_usage("grade", "more than %d --input", INPUTS_MAX);
-        if (grade_input_parse(value, &g->inputs[g->n_inputs], &e) < 0)
-            return -cli_fail("grade", &e);
+        r = grade_input_parse(value, &g->inputs[g->n_inputs], &e);
+        if (r < 0)
+            return r == -EINVAL ? -cli_usage("grade", "%s", e.text) : -cli_fail("grade", &e);
         g->n_inputs++;
         return 0;
     default:
@@ -247,7 +249,7 @@ int cli_grade(int argc, char **argv)
         grade_clear(&g);
         return r > 0 ? EXIT_SUCCESS : -r;
     }
-    log_setup(g.config.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "dockless grade");
+    log_setup(g.config.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "dockless grade");
     r = set(&g.config.backend, ADDRESS);
     if (r == 0)
         r = read_task_file(&g, &e);

@@ -9,7 +9,7 @@ import os
 import shutil
 import tarfile
 
-APPLETS = "sh cat head tail sleep echo dd printf ls id env cmp base64 sha256sum stat touch rm mkdir \
+APPLETS = "sh cat grep head tail sleep echo dd printf ls id env cmp base64 sha256sum stat touch rm mkdir \
 ln kill true false nproc hostname od wc tr seq yes mount umount ps setsid nohup chmod".split()
 
 # The container's first process does whatever the task says, so that a test controls every byte that
