@@ -145,10 +145,6 @@ static int check_key(const struct yaml_file *f, const struct yaml_node *map, siz
     return 0;
 }
 
-static int read_settings(const struct yaml_file *f, const struct yaml_node *map,
-                         const struct setting *known, size_t n_known, struct agent_config *c,
-                         struct error *e);
-
 static int read_entry(const struct yaml_file *f, const struct yaml_node *key,
                       const struct yaml_node *value, const struct setting *known, size_t n_known,
                       struct agent_config *c, struct error *e)
@@ -156,25 +152,46 @@ static int read_entry(const struct yaml_file *f, const struct yaml_node *key,
     for (size_t i = 0; i < n_known; i++)
         if (yaml_is_text(key, known[i].key))
             return read_setting(f, value, &known[i], c, e);
-    if (known == settings && yaml_is_text(key, "limits"))
-        return read_settings(f, value, limits, ARRAY_SIZE(limits), c, e);
     return yaml_fault(f, key, e, "unknown key \"%s\"", key->text);
 }
 
-static int read_settings(const struct yaml_file *f, const struct yaml_node *map,
-                         const struct setting *known, size_t n_known, struct agent_config *c,
-                         struct error *e)
+/* How many items MAP has; none where it is null. */
+static int count_items(const struct yaml_file *f, const struct yaml_node *map, size_t *ret,
+                       struct error *e)
 {
-    int r = 0;
-
-    if (yaml_is_null(map))
-        return 0;
-    if (map->kind != YAML_MAPPING)
+    if (map->kind != YAML_MAPPING && !yaml_is_null(map))
         return yaml_fault(f, map, e, "here must be keys with values");
-    for (size_t i = 0; i + 1 < map->n && r == 0; i += 2) {
+    *ret = map->kind == YAML_MAPPING ? map->n : 0;
+    return 0;
+}
+
+static int read_limits(const struct yaml_file *f, const struct yaml_node *map,
+                       struct agent_config *c, struct error *e)
+{
+    size_t n = 0;
+    int r = count_items(f, map, &n, e);
+
+    for (size_t i = 0; i + 1 < n && r == 0; i += 2) {
         r = check_key(f, map, i, e);
         if (r == 0)
-            r = read_entry(f, map->items[i], map->items[i + 1], known, n_known, c, e);
+            r = read_entry(f, map->items[i], map->items[i + 1], limits, ARRAY_SIZE(limits), c, e);
+    }
+    return r;
+}
+
+static int read_file(const struct yaml_file *f, struct agent_config *c, struct error *e)
+{
+    const struct yaml_node *map = f->root;
+    size_t n = 0;
+    int r = count_items(f, map, &n, e);
+
+    for (size_t i = 0; i + 1 < n && r == 0; i += 2) {
+        const struct yaml_node *key = map->items[i], *value = map->items[i + 1];
+        r = check_key(f, map, i, e);
+        if (r == 0)
+            r = yaml_is_text(key, "limits")
+                    ? read_limits(f, value, c, e)
+                    : read_entry(f, key, value, settings, ARRAY_SIZE(settings), c, e);
     }
     return r;
 }
@@ -191,7 +208,7 @@ int agent_config_parse(const char *path, const char *text, size_t size, struct a
         return r;
     r = copy_config(c, &new);
     if (r == 0)
-        r = read_settings(&file, file.root, settings, ARRAY_SIZE(settings), &new, e);
+        r = read_file(&file, &new, e);
     if (r < 0)
         return r;
     old = *c;

@@ -114,6 +114,7 @@ static int place_node(struct loader *l, struct yaml_node *n)
     }
     if (in->node->n == in->capacity) {
         size_t capacity = in->capacity ? 2 * in->capacity : 8;
+        /* An array of pointers is meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
         grown = realloc(in->node->items, capacity * sizeof(*grown));
         if (!grown)
             return -ENOMEM;
