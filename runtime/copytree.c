@@ -18,6 +18,7 @@ struct walk {
     uint32_t base;
     dev_t device;
     size_t entries;
+    bool links; /* one was seen */
     struct error *error;
 };
 
@@ -85,6 +86,7 @@ static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int de
         }
         if (is_foreign(&st))
             return 1;
+        w->links |= S_ISLNK(st.st_mode);
         if (S_ISDIR(st.st_mode) && st.st_dev == w->device) {
             r = look_for_foreign(w, dirfd(dir), entry->d_name, depth + 1);
             if (r != 0)
@@ -95,17 +97,20 @@ static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int de
 }
 /* NOLINTEND(misc-no-recursion) */
 
-int copytree_has_foreign_owner(int fd, struct error *e)
+int copytree_survey(int fd, struct copytree_survey *ret, struct error *e)
 {
     struct walk w = {.error = e};
     struct stat st;
+    int r;
 
     if (fstat(fd, &st) < 0)
         return error_sys(e, -errno, "look at a directory");
-    if (is_foreign(&st))
-        return 1;
     w.device = st.st_dev;
-    return look_for_foreign(&w, fd, ".", 1);
+    r = is_foreign(&st) ? 1 : look_for_foreign(&w, fd, ".", 1);
+    if (r < 0)
+        return r;
+    *ret = (struct copytree_survey){.foreign_owner = r > 0, .links = w.links || r > 0};
+    return 0;
 }
 
 static uint32_t shift(const struct walk *w, uint32_t id)
@@ -123,6 +128,14 @@ static int copy_attributes(const struct walk *w, int fd, const struct stat *st)
     if (fchmod(fd, st->st_mode & 07777) < 0)
         return -errno;
     return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+int copytree_attributes(int source_fd, int target_fd, uint32_t base)
+{
+    const struct walk w = {.base = base};
+    struct stat st;
+
+    return fstat(source_fd, &st) < 0 ? -errno : copy_attributes(&w, target_fd, &st);
 }
 
 static int copy_bytes(int in, int out)

@@ -3,15 +3,24 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Bounds: a task directory is smaller by orders of magnitude; beyond them the start fails. */
 #define COPYTREE_ENTRIES_MAX 200000
 #define COPYTREE_DEPTH_MAX   64 /* each level holds two fds */
 
-/** 1 when anything below FD (a directory) has an owner or group beyond 65535, which an id mapping
- * would leave without an owner inside; 0 when not. */
-int copytree_has_foreign_owner(int fd, struct error *e);
+/** What a tree holds that an overlay over it cannot show. */
+struct copytree_survey {
+    bool foreign_owner; /* an owner or group beyond 65535: an id mapping would leave it without one
+                         */
+    bool links;         /* symbolic links */
+};
+/** Looks at everything below FD (a directory), or as far as the first foreign owner. */
+int copytree_survey(int fd, struct copytree_survey *ret, struct error *e);
+
+/** Gives TARGET_FD the owner (shifted by BASE), mode and times of SOURCE_FD. */
+int copytree_attributes(int source_fd, int target_fd, uint32_t base);
 
 /** Copies the content and attributes of directory SOURCE_FD to the existing directory TARGET_FD, by
  * descriptor, never following a link, never leaving the source's file system. Data is shared

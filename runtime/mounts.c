@@ -2,6 +2,7 @@
 
 #include "base/fdio.h"
 #include "copytree.h"
+#include "dirlinks.h"
 #include "mountfd.h"
 #include "rootfs.h"
 
@@ -106,6 +107,18 @@ static int prepare_scratch(const struct mount_source *s, const struct sandbox_mo
     return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
 }
 
+/* Replaces the links to directories of the tree FD, in TARGET, where M asks for it. */
+static int follow_links(const struct mount_source *s, const struct sandbox_mount *m, int fd,
+                        int target, struct error *e)
+{
+    int r;
+
+    if (!m->follow_links)
+        return 0;
+    r = dirlinks_replace(s->host->roots[m->root].fd, fd, target, s->base, e);
+    return MIN(r, 0);
+}
+
 /* The tree FD copied into the scratch with ids shifted: for trees that cannot be idmapped. */
 static int prepare_copy(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
                         int fd, struct error *e)
@@ -117,6 +130,8 @@ static int prepare_copy(const struct mount_source *s, const struct sandbox_mount
     if (dir < 0)
         return dir;
     r = copytree(fd, dir, s->base, e);
+    if (r == 0)
+        r = follow_links(s, m, fd, dir, e);
     if (r < 0)
         return r;
     if (m->mode && fchmod(dir, m->mode) < 0)
@@ -177,9 +192,10 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     return TAKE_FD(mount_fd);
 }
 
-/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST. */
+/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST. LINKED is the tree
+ * where it has links, else -1. */
 static int mount_over(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                      int lower, const struct stat *st, struct error *e)
+                      int lower, int linked, const struct stat *st, struct error *e)
 {
     _cleanup_close_ int upper = -EBADF, work = -EBADF, mount_fd = -EBADF;
     mode_t mode = m->mode ? m->mode : st->st_mode & 07777;
@@ -191,6 +207,9 @@ static int mount_over(const struct mount_source *s, const struct sandbox_mount *
         make_owned_dir(s->scratch_fd, name, mode, s->base + st->st_uid, s->base + st->st_gid, e);
     if (upper < 0)
         return upper;
+    r = linked < 0 ? 0 : follow_links(s, m, linked, upper, e);
+    if (r < 0)
+        return r;
     snprintf(name, sizeof(name), "w%zu", index);
     work = make_owned_dir(s->scratch_fd, name, 0700, 0, 0, e);
     if (work < 0)
@@ -215,6 +234,7 @@ static int prepare_overlay(const struct mount_source *s, const struct sandbox_mo
                            size_t index, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF, lower = -EBADF;
+    struct copytree_survey survey;
     struct stat st;
     int r = open_source(s, m, &fd, e);
 
@@ -222,10 +242,10 @@ static int prepare_overlay(const struct mount_source *s, const struct sandbox_mo
         return r < 0 ? r : prepare_scratch(s, m, index, e);
     if (fstat(fd, &st) < 0)
         return error_sys(e, -errno, "\"%s\"", below(m));
-    r = copytree_has_foreign_owner(fd, e);
+    r = copytree_survey(fd, &survey, e);
     if (r < 0)
         return r;
-    if (r > 0)
+    if (survey.foreign_owner)
         return prepare_copy(s, m, index, fd, e);
     lower = mount_clone(fd, false);
     if (lower < 0)
@@ -235,7 +255,7 @@ static int prepare_overlay(const struct mount_source *s, const struct sandbox_mo
         return prepare_copy(s, m, index, fd, e);
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"", below(m));
-    r = mount_over(s, m, index, lower, &st, e);
+    r = mount_over(s, m, index, lower, survey.links ? fd : -1, &st, e);
     janitor_close_fds(s->host->janitor, (int[]){TAKE_FD(lower)}, 1);
     return r;
 }

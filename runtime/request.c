@@ -224,6 +224,7 @@ static void put_mount(struct writer *w, const struct sandbox_mount *m)
     put_u64(w, m->size);
     put_u32(w, m->mode);
     put_u32(w, m->read_only);
+    put_u32(w, m->follow_links);
     put_u32(w, m->optional);
     put_u32(w, (uint32_t)m->n_dirs);
     for (size_t i = 0; i < m->n_dirs; i++) {
@@ -243,6 +244,7 @@ static void get_mount(struct reader *r, struct sandbox_mount *m)
     m->size = get_u64(r, "mount.size");
     m->mode = get_u32(r, "mount.mode");
     m->read_only = get_bool(r, "mount.read_only");
+    m->follow_links = get_bool(r, "mount.follow_links");
     m->optional = get_bool(r, "mount.optional");
     n = get_count(r, "mount.dirs", SANDBOX_DIRS_MAX, 2 * sizeof(uint32_t));
     if (n == 0)

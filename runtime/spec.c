@@ -188,6 +188,8 @@ static int check_mount(const struct sandbox_spec *spec, size_t at, struct error 
         return error_set(e, -EINVAL, "mounts[%zu].size is too large", at);
     if (m->mode > SANDBOX_MODE_MAX)
         return error_set(e, -EINVAL, "mounts[%zu].mode is not one", at);
+    if (m->follow_links && m->kind != SANDBOX_MOUNT_OVERLAY)
+        return error_set(e, -EINVAL, "mounts[%zu].follow_links: only an overlay can", at);
     if (m->optional && !of_host && !of_parent)
         return error_set(e, -EINVAL, "mounts[%zu].optional: this kind has no source", at);
     if (check_mount_target(m, at, e) < 0)

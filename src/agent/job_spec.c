@@ -78,6 +78,7 @@ static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
     if (!mount)
         return -ENOMEM;
     mount->mode = 0777;
+    mount->follow_links = true; /* upstream copies a task, and its copy follows them */
     if (sandbox_mount_add_dir(mount, "student", 0777) < 0)
         return -ENOMEM;
     mount =
@@ -86,6 +87,7 @@ static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
         return -ENOMEM;
     mount->read_only = true;
     mount->optional = true;
+    mount->follow_links = true;
     return sandbox_mount_add_dir(mount, "student", 0755);
 }
 

@@ -60,6 +60,7 @@ struct sandbox_mount {
     uint64_t size; /* TMPFS: bytes, 0 means half of the memory limit */
     uint32_t mode; /* permission bits given to the mount's root directory, 0 leaves them */
     bool read_only;
+    bool follow_links; /* OVERLAY: links to directories below the root become copies of these */
     bool optional; /* BIND, OVERLAY: a missing source counts as an empty directory; PARENT: it is
                       made */
     struct sandbox_dir *dirs; /* OVERLAY, SCRATCH: made inside before anything starts */
