@@ -245,7 +245,7 @@ static bool env_has(char *const *env, const char *name)
     return false;
 }
 
-/* The spec's environment with HOSTNAME and HOME added, as Docker does. */
+/* The spec's environment with PATH, HOSTNAME and HOME added, as Docker does. */
 static int make_env(struct child *c)
 {
     static char hostname[SANDBOX_HOSTNAME_MAX + 16], home[USER_HOME_MAX + 8];
@@ -254,7 +254,7 @@ static int make_env(struct child *c)
 
     while (spec->env && spec->env[n])
         n++;
-    c->env = calloc(n + 3, sizeof(*c->env));
+    c->env = calloc(n + 4, sizeof(*c->env));
     if (!c->env)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
@@ -262,6 +262,8 @@ static int make_env(struct child *c)
     snprintf(hostname, sizeof(hostname), "HOSTNAME=%s",
              spec->hostname ? spec->hostname : ETC_HOSTNAME_DEFAULT);
     snprintf(home, sizeof(home), "HOME=%s", c->user.home);
+    if (!env_has(spec->env, "PATH"))
+        c->env[n++] = (char *)(uintptr_t) "PATH=" PATH_DEFAULT;
     if (!env_has(spec->env, "HOSTNAME"))
         c->env[n++] = hostname;
     if (!env_has(spec->env, "HOME"))

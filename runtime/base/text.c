@@ -172,6 +172,32 @@ char **strv_copy(char *const *list)
     return TAKE_PTR(copy);
 }
 
+char *text_clean_path(const char *path)
+{
+    char *clean = malloc(strlen(path) + 2);
+    size_t end = 0;
+
+    if (!clean)
+        return NULL;
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        if (length == 2 && strncmp(path, "..", 2) == 0) {
+            while (end > 0 && clean[--end] != '/')
+                ;
+        } else if (length > 0 && !(length == 1 && *path == '.')) {
+            clean[end++] = '/';
+            memcpy(clean + end, path, length);
+            end += length;
+        }
+        path += length;
+        path += *path == '/';
+    }
+    if (end == 0)
+        clean[end++] = '/';
+    clean[end] = 0;
+    return clean;
+}
+
 char *text_printf(const char *format, ...)
 {
     char *text;

@@ -28,5 +28,10 @@ int strv_append(char ***list, const char *text);
 char **strv_copy(char *const *list);
 #define _cleanup_strv_ _cleanup_(strv_free_p)
 
+/** PATH as an absolute path in its shortest spelling: one slash between components, none at the
+ * end, "." left out and ".." taken back lexically, a relative path taken from "/". The caller
+ * frees; NULL when there is no memory. */
+char *text_clean_path(const char *path);
+
 /** asprintf that returns NULL on failure. The caller frees. */
 char *text_printf(const char *format, ...) _printf_(1, 2);

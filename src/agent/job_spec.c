@@ -38,7 +38,7 @@ static int set_program(const struct job *j, struct sandbox_spec *spec)
     hostname[HOSTNAME_LENGTH] = 0;
     spec->hostname = strdup(hostname);
     spec->user = strdup("0"); /* upstream's agent asks for root, whatever the image says */
-    spec->cwd = strdup(image->working_dir && image->working_dir[0] ? image->working_dir : "/");
+    spec->cwd = text_clean_path(image->working_dir ? image->working_dir : "/");
     spec->env = strv_copy(image->env);
     spec->argv = strv_copy(image->entrypoint);
     if (!spec->hostname || !spec->user || !spec->cwd || !spec->env || !spec->argv)

@@ -129,6 +129,20 @@ static void string_lists_grow_and_copy(void **state)
     assert_string_equal(copy[1], "two");
 }
 
+static void paths_are_cleaned_lexically(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", "/"},         {"/", "/"},      {"//a//b/", "/a/b"}, {"a", "/a"}, {"/a/./b/.", "/a/b"},
+        {"/a/../b", "/b"}, {"/../..", "/"}, {"/a/b/..", "/a"},   {"..", "/"}, {"/...", "/..."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *clean = text_clean_path(cases[i][0]);
+        assert_string_equal(clean, cases[i][1]);
+    }
+}
+
 static void trees_are_removed_without_following_links(void **state)
 {
     char dir[] = "/tmp/dockless-test-XXXXXX";
@@ -207,6 +221,7 @@ int main(void)
         cmocka_unit_test(utf8_is_strict),
         cmocka_unit_test(utf8_is_strict_anywhere_in_long_text),
         cmocka_unit_test(string_lists_grow_and_copy),
+        cmocka_unit_test(paths_are_cleaned_lexically),
         cmocka_unit_test(trees_are_removed_without_following_links),
         cmocka_unit_test(trees_of_any_depth_are_removed),
         cmocka_unit_test(fds_travel_and_surplus_ones_are_closed),

@@ -93,8 +93,8 @@ struct sandbox_spec {
 
     /* The program. */
     char **argv; /* argv[0] is looked up in env's PATH inside the container unless it has a '/' */
-    char *
-        *env; /* the whole environment; HOSTNAME and HOME are added where missing, as Docker does */
+    char **env; /* the whole environment; PATH, HOSTNAME and HOME are added where missing, as Docker
+                   does */
     char *cwd;  /* absolute; made where missing; NULL means "/" */
     char *user; /* "", "NAME", "UID", either with ":GROUP" or ":GID", as the OCI image configuration
                    has it */
