@@ -271,16 +271,38 @@ int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *p
     return r;
 }
 
+int launcher_connect(struct launcher *l, uint64_t id, uint64_t sandbox, uint32_t mount,
+                     const char *path, struct error *e)
+{
+    const char *fault = sandbox_relative_fault(path);
+    struct request request = {.type = REQUEST_CONNECT, .id = id, .sandbox = sandbox, .root = mount};
+    int r;
+
+    if (id == 0)
+        return error_set(e, -EINVAL, "id is 0");
+    if (fault)
+        return error_set(e, -EINVAL, "path %s", fault);
+    request.path = strdup(path);
+    if (!request.path)
+        return error_sys(e, -ENOMEM, "connect");
+    r = send_request(l, &request, NULL, e);
+    request_clear(&request);
+    return r;
+}
+
 int launcher_dispatch(struct launcher *l, struct launcher_event *ret_event, struct error *e)
 {
     static const enum launcher_event_type types[] = {
         [EVENT_STARTED] = LAUNCHER_STARTED,
         [EVENT_EXITED] = LAUNCHER_EXITED,
         [EVENT_PROBED] = LAUNCHER_PROBED,
+        [EVENT_CONNECTED] = LAUNCHER_CONNECTED,
     };
     uint8_t data[EVENT_MAX];
+    _cleanup_close_ int fd = -EBADF;
+    size_t n_fds = 0;
     struct event event;
-    ssize_t n = fd_receive(l->fd, data, sizeof(data), NULL, 0, NULL);
+    ssize_t n = fd_receive(l->fd, data, sizeof(data), &fd, 1, &n_fds);
 
     if (n == -EAGAIN)
         return 0;
@@ -288,10 +310,16 @@ int launcher_dispatch(struct launcher *l, struct launcher_event *ret_event, stru
         return error_set(e, -EPIPE, GONE);
     if (event_decode(data, (size_t)n, &event, e) < 0)
         return error_prefix(e, -EPIPE, "event of the launcher");
+    if ((event.type == EVENT_CONNECTED && event.result == 0) != (n_fds == 1))
+        return error_set(e, -EPIPE, "event of the launcher: %zu fds", n_fds);
     if (event.type == EVENT_FAILED)
         return error_set(e, -EPIPE, GONE ": %s", event.report.error);
     if (event.type == EVENT_READY)
         return error_set(e, -EPIPE, "the launcher says twice that it is ready");
-    *ret_event = (struct launcher_event){types[event.type], event.id, event.result, event.report};
+    *ret_event = (struct launcher_event){.type = types[event.type],
+                                         .id = event.id,
+                                         .result = event.result,
+                                         .fd = TAKE_FD(fd),
+                                         .report = event.report};
     return 1;
 }

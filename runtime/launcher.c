@@ -1,7 +1,7 @@
 /* The loop of the privileged process.
  *
  * Theory of operation. One thread, one sd-event loop. The client is not trusted: it parses foreign
- * bytes and may be somebody else by now. What it can do is exactly the three requests of request.h,
+ * bytes and may be somebody else by now. What it can do is exactly the four requests of request.h,
  * each with its safety argument below. Two kinds of bad requests are told apart. One that is well
  * formed but not possible (an unknown root, a parent that has just ended) may come from an honest
  * client and is answered. One that does not decode cannot: both ends are one program. It means that
@@ -16,6 +16,7 @@
  * too many are, no request is read, so that a client which never reads cannot fill our memory. */
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "connect.h"
 #include "launcher_process.h"
 #include "life.h"
 #include "limits.h"
@@ -41,6 +42,7 @@
 
 struct outgoing {
     struct outgoing *next;
+    int fd; /* that goes with it, or negative */
     size_t size;
     uint8_t data[];
 };
@@ -70,7 +72,7 @@ static void flush(struct process *p)
 {
     while (p->first) {
         struct outgoing *o = p->first;
-        ssize_t n = fd_send(p->socket, o->data, o->size, NULL, 0);
+        ssize_t n = fd_send(p->socket, o->data, o->size, &o->fd, o->fd >= 0);
         if (n == -EAGAIN)
             return;
         if (n < 0) {
@@ -81,6 +83,7 @@ static void flush(struct process *p)
         if (!p->first)
             p->end = &p->first;
         p->n_outgoing--;
+        safe_close(o->fd);
         free(o);
     }
 }
@@ -99,9 +102,11 @@ static void update_watch(struct process *p)
         start_ending(p, 1);
 }
 
-static int enqueue(struct process *p, const struct event *event)
+/* Takes FD, which may be negative. */
+static int enqueue(struct process *p, const struct event *event, int fd)
 {
     _cleanup_buffer_ struct buffer b = {.max = EVENT_MAX};
+    _cleanup_close_ int taken = fd;
     struct outgoing *o;
     int r = event_encode(event, &b);
 
@@ -111,6 +116,7 @@ static int enqueue(struct process *p, const struct event *event)
     if (!o)
         return -ENOMEM;
     o->next = NULL;
+    o->fd = TAKE_FD(taken);
     o->size = b.size;
     memcpy(o->data, b.data, b.size);
     *p->end = o;
@@ -121,16 +127,23 @@ static int enqueue(struct process *p, const struct event *event)
 
 /* An event that cannot be told is a sandbox the client would wait for for ever: then rather none at
  * all. */
-static void tell(struct process *p, const struct event *event)
+static void tell_with_fd(struct process *p, const struct event *event, int fd)
 {
-    if (p->ending)
+    if (p->ending) {
+        safe_close(fd);
         return;
-    if (enqueue(p, event) < 0) {
+    }
+    if (enqueue(p, event, fd) < 0) {
         start_ending(p, 1);
         return;
     }
     flush(p);
     update_watch(p);
+}
+
+static void tell(struct process *p, const struct event *event)
+{
+    tell_with_fd(p, event, -EBADF);
 }
 
 static void tell_failure(struct process *p, const struct error *e)
@@ -353,6 +366,40 @@ static int probe(const struct process *p, const struct request *r)
     return 0;
 }
 
+/* Connect: gives the client a connection to a socket that a sandbox of its own has made.
+ *
+ * It is what a program in one of the sandbox's children could do, which the same directory can be
+ * mounted into, and the sandbox is named by id, so it is one of this client's. Only a socket below
+ * one of its scratch mounts can be reached: the path is resolved with the mount as its root, no
+ * link is followed, no other mount entered, and the connection is made by the descriptor which that
+ * lookup found. A socket answers to whoever bound it, and in a directory that only the sandbox and
+ * its children can write to, that is one of them, never a service of the host that would take our
+ * connection for root's. What the listener learns of us is a process and a user that its namespaces
+ * do not know. Nothing is read or written here and no connect waits (a full queue is an error), so
+ * nobody inside can hold the launcher up; the client gets a descriptor from us, none from a
+ * container. */
+static int connect_to(struct process *p, const struct request *r)
+{
+    struct sandbox *s = find(p, r->sandbox);
+    int mount_fd;
+
+    if (sandbox_relative_fault(r->path))
+        return -EINVAL;
+    if (!s)
+        return -ESRCH;
+    mount_fd = sandbox_scratch_mount(s, r->root);
+    return mount_fd < 0 ? mount_fd : connect_below(mount_fd, r->path);
+}
+
+static void handle_connect(struct process *p, const struct request *r)
+{
+    struct event connected = {.type = EVENT_CONNECTED, .id = r->id};
+    int fd = connect_to(p, r);
+
+    connected.result = MIN(fd, 0);
+    tell_with_fd(p, &connected, fd);
+}
+
 /* How many of the fds belong to R: stdio[] gets them in their places. */
 static size_t place_stdio(const struct request *r, const int *fds, size_t n, int stdio[3])
 {
@@ -387,6 +434,8 @@ static void handle(struct process *p, const void *data, size_t size, const int *
         handle_submit(p, &r, stdio);
     } else if (r.type == REQUEST_KILL) {
         handle_kill(p, &r);
+    } else if (r.type == REQUEST_CONNECT) {
+        handle_connect(p, &r);
     } else {
         struct event probed = {.type = EVENT_PROBED, .id = r.id, .result = probe(p, &r)};
         tell(p, &probed);

@@ -27,6 +27,10 @@ int sandbox_start(struct host *h, uint64_t id, const struct sandbox_spec *spec, 
 void sandbox_kill(struct sandbox *s);
 
 uint64_t sandbox_id(const struct sandbox *s);
+/** Its mount number INDEX where that is a SANDBOX_MOUNT_SCRATCH: a directory that nobody but it and
+ * its children can write to. The fd stays the sandbox's. -EINVAL: no such mount, -EACCES: another
+ * kind. */
+int sandbox_scratch_mount(const struct sandbox *s, uint32_t index);
 /** Whether the program was released. */
 bool sandbox_is_running(const struct sandbox *s);
 

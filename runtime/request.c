@@ -359,6 +359,10 @@ int request_encode(const struct request *r, struct buffer *b)
     } else if (r->type == REQUEST_PROBE) {
         put_u32(&w, r->root);
         put_text(&w, r->path);
+    } else if (r->type == REQUEST_CONNECT) {
+        put_u64(&w, r->sandbox);
+        put_u32(&w, r->root);
+        put_text(&w, r->path);
     }
     return w.code;
 }
@@ -379,6 +383,10 @@ int request_decode(const void *data, size_t size, struct request *ret, struct er
         get_spec(&r, &request.spec);
     } else if (request.type == REQUEST_PROBE) {
         request.root = get_u32(&r, "root");
+        request.path = get_text(&r, "path", SANDBOX_PATH_MAX - 1);
+    } else if (request.type == REQUEST_CONNECT) {
+        request.sandbox = get_u64(&r, "sandbox");
+        request.root = get_u32(&r, "mount");
         request.path = get_text(&r, "path", SANDBOX_PATH_MAX - 1);
     } else if (request.type != REQUEST_KILL) {
         fault(&r, "type", "is unknown");
@@ -478,6 +486,7 @@ int event_encode(const struct event *event, struct buffer *b)
         put_u64(&w, p->system_usec);
         put_u64(&w, p->wall_usec);
         put_u64(&w, p->memory_peak);
+        put_u32(&w, p->called);
     }
     return w.code;
 }
@@ -496,6 +505,7 @@ static void get_report(struct reader *r, struct sandbox_report *p)
     p->system_usec = get_u64(r, "system_usec");
     p->wall_usec = get_u64(r, "wall_usec");
     p->memory_peak = get_u64(r, "memory_peak");
+    p->called = get_bool(r, "called");
 }
 
 int event_decode(const void *data, size_t size, struct event *ret, struct error *e)
@@ -508,7 +518,7 @@ int event_decode(const void *data, size_t size, struct event *ret, struct error 
     event.type = get_u32(&r, "type");
     event.id = get_u64(&r, "id");
     event.result = (int)get_u32(&r, "result");
-    if (event.type < EVENT_READY || event.type > EVENT_PROBED)
+    if (event.type < EVENT_READY || event.type > EVENT_CONNECTED)
         fault(&r, "type", "is unknown");
     if (event.type == EVENT_FAILED)
         get_text_into(&r, "error", event.report.error, sizeof(event.report.error));

@@ -38,6 +38,7 @@ enum request_type {
     REQUEST_KILL,
     REQUEST_PROBE,
     REQUEST_LARGE, /* only as a packet: see request_is_large() */
+    REQUEST_CONNECT,
 };
 
 struct request {
@@ -45,8 +46,9 @@ struct request {
     uint64_t id;
     uint32_t stdio;           /* SUBMIT: bit N says that the container's fd N is among the fds */
     struct sandbox_spec spec; /* SUBMIT; owned */
-    uint32_t root;            /* PROBE */
-    char *path;               /* PROBE; owned */
+    uint32_t root;            /* PROBE; CONNECT: number of the mount */
+    char *path;               /* PROBE, CONNECT; owned */
+    uint64_t sandbox;         /* CONNECT */
 };
 
 /** Frees what R owns and zeroes it. */
@@ -78,12 +80,13 @@ enum event_type {
     EVENT_STARTED,
     EVENT_EXITED,
     EVENT_PROBED,
+    EVENT_CONNECTED, /* with result 0 its packet carries one fd */
 };
 
 struct event {
     enum event_type type;
     uint64_t id;
-    int result;                   /* FAILED, PROBED */
+    int result;                   /* FAILED, PROBED, CONNECTED */
     struct sandbox_report report; /* EXITED; FAILED: its `error` */
 };
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "child.h"
+#include "connect.h"
 #include "devices.h"
 #include "limits.h"
 #include "mountfd.h"
@@ -39,6 +40,8 @@ enum sandbox_state {
     SANDBOX_REPORTED,
 };
 
+_Static_assert(SANDBOX_MOUNTS_MAX <= 64, "scratch_mounts has 64 bits");
+
 /* An id range and everyone who uses it: a sandbox and its children. */
 struct lease {
     struct id_range range;
@@ -60,6 +63,8 @@ struct sandbox {
     int scratch_fd;
     int kept[SANDBOX_MOUNTS_MAX]; /* clones of its mounts, for children */
     size_t n_kept;
+    uint64_t scratch_mounts; /* bit N: mount N is a SANDBOX_MOUNT_SCRATCH */
+    struct call_watch calls;
     struct cgroup *cgroup;
     struct limits *limits;
     pid_t pid;
@@ -83,6 +88,13 @@ struct start {
 uint64_t sandbox_id(const struct sandbox *s)
 {
     return s->id;
+}
+
+int sandbox_scratch_mount(const struct sandbox *s, uint32_t index)
+{
+    if (index >= s->n_kept)
+        return -EINVAL;
+    return s->scratch_mounts & (1ULL << index) ? s->kept[index] : -EACCES;
 }
 
 bool sandbox_is_running(const struct sandbox *s)
@@ -161,6 +173,8 @@ static int prepare_mounts(struct sandbox *s, const struct sandbox_spec *spec, in
             safe_close(fd);
             return fail(s, step, r);
         }
+        if (spec->mounts[i].kind == SANDBOX_MOUNT_SCRATCH)
+            s->scratch_mounts |= 1ULL << i;
         s->kept[s->n_kept++] = r;
         /* The child moves a clone of its own; the kept one stays as it is. */
         r = mount_clone(fd, true);
@@ -317,7 +331,10 @@ static int launch(struct sandbox *s, const struct sandbox_spec *spec, const int 
         return fail(s, "clone3", r);
     hold_mount_namespace(s);
     r = id_range_map(s->host->proc_fd, s->pid, base_of(s), e);
-    return r < 0 ? fail(s, "id maps", r) : 0;
+    if (r < 0)
+        return fail(s, "id maps", r);
+    r = call_watch_start(&s->calls, s->host->proc_fd, s->pid, spec, s->kept, e);
+    return r < 0 ? fail(s, "watch the socket", r) : 0;
 }
 
 /* ---- the end ---- */
@@ -370,6 +387,7 @@ static void finish(struct sandbox *s)
     limits_verdict(s->limits, s->wait_code, s->wait_status, &s->report);
     read_usage(s);
     read_failure(s);
+    s->report.called = call_watch_saw(&s->calls);
     report(s);
 }
 
@@ -513,6 +531,7 @@ static struct sandbox *sandbox_new(struct host *h, uint64_t id, struct sandbox *
     s->id = id;
     s->over = over;
     s->userdata = userdata;
+    s->calls = (struct call_watch)CALL_WATCH_INIT;
     s->scratch_fd = s->pidfd = s->mnt_ns_fd = s->status_fd = s->go_fd = -EBADF;
     snprintf(s->name, sizeof(s->name), "s%llu", (unsigned long long)++h->made);
     if (parent) {
@@ -598,6 +617,7 @@ void sandbox_free(struct sandbox *s)
         snprintf(name, sizeof(name), "%s-%zu", s->name, i);
         mount_unkeep(s->host, s->kept[i], name);
     }
+    call_watch_clear(&s->calls);
     if (s->cgroup)
         cgroup_destroy(s->cgroup);
     if (s->mnt_ns_fd >= 0)

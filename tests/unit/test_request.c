@@ -148,6 +148,30 @@ static void kill_and_probe_come_out_as_they_went_in(void **state)
     request_clear(&probe);
 }
 
+static void connect_comes_out_as_it_went_in(void **state)
+{
+    struct request in = {.type = REQUEST_CONNECT,
+                         .id = 11,
+                         .sandbox = 1ULL << 40,
+                         .root = 2,
+                         .path = copy("x.sock")};
+    _cleanup_buffer_ struct buffer b = {0};
+    struct request out;
+
+    (void)state;
+    encode(&in, &b);
+    for (size_t size = 0; size < b.size; size++)
+        assert_int_equal(request_decode(b.data, size, &out, NULL), -EBADMSG);
+    assert_int_equal(request_decode(b.data, b.size, &out, NULL), 0);
+    assert_int_equal(out.type, REQUEST_CONNECT);
+    assert_int_equal(out.id, 11);
+    assert_true(out.sandbox == 1ULL << 40);
+    assert_int_equal(out.root, 2);
+    assert_string_equal(out.path, "x.sock");
+    request_clear(&out);
+    request_clear(&in);
+}
+
 /* Decodes a heap copy of exactly SIZE bytes, so that AddressSanitizer sees one byte too many. */
 static int decode_exact(const void *data, size_t size, struct request *ret, struct error *e)
 {
@@ -313,7 +337,8 @@ static void events_come_out_as_they_went_in(void **state)
                                         .user_usec = 1,
                                         .system_usec = 2,
                                         .wall_usec = 3,
-                                        .memory_peak = SANDBOX_ABSENT};
+                                        .memory_peak = SANDBOX_ABSENT,
+                                        .called = true};
     memset(in.report.failed_step, 's', sizeof(in.report.failed_step) - 1);
     memset(in.report.error, 'e', sizeof(in.report.error) - 1);
     assert_int_equal(event_encode(&in, &b), 0);
@@ -331,6 +356,13 @@ static void events_come_out_as_they_went_in(void **state)
     assert_int_equal(out.result, -ENOTDIR);
 
     buffer_clear(&b);
+    in = (struct event){.type = EVENT_CONNECTED, .id = 5, .result = -ECONNREFUSED};
+    assert_int_equal(event_encode(&in, &b), 0);
+    assert_int_equal(event_decode(b.data, b.size, &out, NULL), 0);
+    assert_int_equal(out.type, EVENT_CONNECTED);
+    assert_int_equal(out.result, -ECONNREFUSED);
+
+    buffer_clear(&b);
     in = (struct event){.type = EVENT_FAILED, .result = -EPERM};
     strcpy(in.report.error, "no memory controller");
     assert_int_equal(event_encode(&in, &b), 0);
@@ -345,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_submit_comes_out_as_it_went_in),
         cmocka_unit_test(an_empty_spec_and_absent_texts_survive),
         cmocka_unit_test(kill_and_probe_come_out_as_they_went_in),
+        cmocka_unit_test(connect_comes_out_as_it_went_in),
         cmocka_unit_test(every_cut_and_every_surplus_is_refused),
         cmocka_unit_test(what_decodes_after_a_change_encodes_to_the_same_bytes),
         cmocka_unit_test(counts_and_lengths_are_bounded_before_memory_is_taken),

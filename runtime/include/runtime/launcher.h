@@ -66,17 +66,29 @@ int launcher_kill(struct launcher *l, uint64_t id);
 int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *path,
                    struct error *e);
 
+/** Asks for a connection to the stream socket PATH below mount number MOUNT (a scratch one) of the
+ * running sandbox SANDBOX, as if one of its children had called; the answer is a LAUNCHER_CONNECTED
+ * event with ID. -EINVAL where PATH is not relative and plain; else as launcher_submit(). */
+int launcher_connect(struct launcher *l, uint64_t id, uint64_t sandbox, uint32_t mount,
+                     const char *path, struct error *e);
+
 enum launcher_event_type {
     LAUNCHER_STARTED, /* the program of sandbox `id` was released */
     LAUNCHER_EXITED,  /* last event of sandbox `id`; `report` is set. Exactly one for each accepted
                          submit. */
     LAUNCHER_PROBED,  /* `result`: 0 it is a directory, else a negative errno */
+    LAUNCHER_CONNECTED, /* `result`: 0 and `fd` is the connection (non-blocking), else -ESRCH (no
+                           such sandbox), -EINVAL (no such mount), -EACCES (not
+                           a scratch one), -ELOOP, -EXDEV (links and other
+                           mounts are not followed), -ENOTSOCK, -ECONNREFUSED (nobody listens),
+                           -EAGAIN (its queue is full) or another negative errno */
 };
 
 struct launcher_event {
     enum launcher_event_type type;
     uint64_t id;
     int result;
+    int fd; /* CONNECTED with result 0: the receiver's to close; else negative */
     struct sandbox_report report;
 };
 

@@ -162,4 +162,6 @@ struct sandbox_report {
     uint64_t system_usec;
     uint64_t wall_usec;
     uint64_t memory_peak; /* or SANDBOX_ABSENT */
+    bool called;          /* it connected to the (first) socket that it was given by a
+                             SANDBOX_MOUNT_PARENT, and its parent holds the connection still */
 };
