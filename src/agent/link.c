@@ -68,19 +68,26 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
     return 0;
 }
 
-static int on_post(sd_event_source *source, void *userdata)
+/* Whether a frame waits. Asking also makes ZeroMQ ring the descriptor for the next one: a reader
+ * that was never told "nothing there" counts as awake. */
+static bool is_readable(struct link *l)
 {
-    struct link *l = userdata;
     int events = 0;
     size_t size = sizeof(events);
 
+    return l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+           (events & ZMQ_POLLIN);
+}
+
+static int on_post(sd_event_source *source, void *userdata)
+{
+    struct link *l = userdata;
+
     (void)source;
-    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 &&
-        (events & ZMQ_POLLIN))
+    if (is_readable(l))
         look(l);
     /* Frames left over wait for no edge of the descriptor: come back by the timer at once. */
-    if (l->socket && zmq_getsockopt(l->socket, ZMQ_EVENTS, &events, &size) == 0 &&
-        (events & ZMQ_POLLIN))
+    if (is_readable(l))
         sd_event_source_set_time(l->timer, clock_monotonic_usec());
     return 0;
 }
@@ -127,7 +134,9 @@ static int connect_backend(struct link *l, struct error *e)
         return error_sys(e, r, "saying hello");
     l->last_seen = clock_monotonic_usec();
     l->heard = false;
-    return link_send(l, &hello);
+    r = link_send(l, &hello);
+    (void)is_readable(l);
+    return r;
 }
 
 static void lose(struct link *l)
