@@ -20,15 +20,25 @@ struct link {
     struct link_callbacks callbacks;
     void *userdata;
     sd_event_source *io, *post, *timer;
+    void *monitor;       /* PAIR that tells of the connection (zmq_socket_monitor(3)) */
+    unsigned generation; /* of the monitor's address */
     uint64_t last_seen, backoff;
     bool heard; /* anything since the connection was made */
 };
 
 static void disconnect(struct link *l, int linger_msec)
 {
+    int none = 0;
+
     l->io = sd_event_source_disable_unref(l->io);
+    if (l->monitor) {
+        zmq_setsockopt(l->monitor, ZMQ_LINGER, &none, sizeof(none));
+        zmq_close(l->monitor);
+        l->monitor = NULL;
+    }
     if (!l->socket)
         return;
+    zmq_socket_monitor(l->socket, NULL, 0);
     zmq_setsockopt(l->socket, ZMQ_LINGER, &linger_msec, sizeof(linger_msec));
     zmq_close(l->socket);
     l->socket = NULL;
@@ -79,17 +89,61 @@ static bool is_readable(struct link *l)
            (events & ZMQ_POLLIN);
 }
 
+static void lose(struct link *l, const char *why)
+{
+    disconnect(l, 0);
+    l->backoff =
+        l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
+    log_warning("backend %s: %s; connecting again in %.1f s", l->address, why,
+                (double)l->backoff / (double)USEC_PER_SEC);
+    sd_event_source_set_time(l->timer, clock_monotonic_usec() + l->backoff);
+    l->callbacks.lost(l->userdata);
+}
+
+/* Whether an established connection has broken. The backend keeps no queue for us beyond it: what
+ * ran here is lost to it, and a new connection is a new agent. Failed attempts to connect are no
+ * news: ZeroMQ tries again by itself. */
+static bool has_broken(struct link *l)
+{
+    bool broken = false;
+    uint8_t event[6]; /* u16 event, u32 value */
+
+    while (l->monitor && zmq_recv(l->monitor, event, sizeof(event), ZMQ_DONTWAIT) >= 0) {
+        zmq_msg_t address;
+        zmq_msg_init(&address);
+        zmq_msg_recv(&address, l->monitor, ZMQ_DONTWAIT);
+        zmq_msg_close(&address);
+        broken = true; /* the only event asked for */
+    }
+    return broken;
+}
+
 static int on_post(sd_event_source *source, void *userdata)
 {
     struct link *l = userdata;
 
     (void)source;
+    if (has_broken(l))
+        lose(l, "the connection to it broke");
     if (is_readable(l))
         look(l);
     /* Frames left over wait for no edge of the descriptor: come back by the timer at once. */
     if (is_readable(l))
         sd_event_source_set_time(l->timer, clock_monotonic_usec());
     return 0;
+}
+
+/* The monitor has no descriptor of its own in the loop: a break is also an event of the socket,
+ * after which it is looked at. */
+static int watch_connection(struct link *l)
+{
+    char address[64];
+
+    snprintf(address, sizeof(address), "inproc://link-%p-%u", (void *)l, l->generation++);
+    if (zmq_socket_monitor(l->socket, address, ZMQ_EVENT_DISCONNECTED) < 0)
+        return -errno;
+    l->monitor = zmq_socket(l->context, ZMQ_PAIR);
+    return !l->monitor || zmq_connect(l->monitor, address) < 0 ? -errno : 0;
 }
 
 static int set_options(void *socket)
@@ -129,6 +183,9 @@ static int connect_backend(struct link *l, struct error *e)
     r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
     if (r < 0)
         return error_sys(e, r, "watching the backend's socket");
+    r = watch_connection(l);
+    if (r < 0)
+        return error_set(e, r, "zmq_socket_monitor: %s", zmq_strerror(-r));
     r = l->callbacks.hello(l->userdata, &hello);
     if (r < 0)
         return error_sys(e, r, "saying hello");
@@ -139,31 +196,20 @@ static int connect_backend(struct link *l, struct error *e)
     return r;
 }
 
-static void lose(struct link *l)
-{
-    disconnect(l, 0);
-    l->backoff =
-        l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
-    log_warning("nothing heard from backend %s for %llu s: connecting again in %.1f s", l->address,
-                LINK_SILENCE_USEC / USEC_PER_SEC, (double)l->backoff / (double)USEC_PER_SEC);
-    l->callbacks.lost(l->userdata);
-}
-
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct link *l = userdata;
     struct error e = ERROR_INIT;
-    uint64_t next = HEARTBEAT_USEC, now = clock_monotonic_usec();
+    uint64_t now = clock_monotonic_usec();
 
     (void)usec;
+    sd_event_source_set_time(source, now + HEARTBEAT_USEC);
     if (l->socket && now - l->last_seen > LINK_SILENCE_USEC) {
-        lose(l);
-        next = l->backoff;
+        lose(l, "nothing heard for 10 s");
     } else if (!l->socket && connect_backend(l, &e) < 0) {
         log_error("%s", e.text);
         disconnect(l, 0);
     }
-    sd_event_source_set_time(source, now + next);
     return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 

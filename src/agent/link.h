@@ -1,6 +1,7 @@
 /* The link to the backend: one DEALER, its heartbeat, its return after a loss.
  *
- *   CONNECTED --10 s of silence--> LOST --back-off--> CONNECTED (hello again)
+ *   CONNECTED --10 s of silence, or the connection breaks--> LOST --back-off--> CONNECTED (hello
+ * again)
  *
  * zmq_socket(3), zmq_getsockopt(3) ZMQ_FD: the descriptor is edge-triggered and only says "look
  * again", so the socket is looked at after every round of the event loop. */
