@@ -2,6 +2,7 @@
 #include "agent/agent_internal.h"
 
 #include "agent/privileges.h"
+#include "agent/student.h"
 #include "agent/texts.h"
 #include "base/fdio.h"
 #include "base/log.h"
@@ -71,6 +72,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .roots = roots,
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
+        .max_sandboxes = AGENT_SANDBOXES_MAX,
         .close_fds = {a->lock_fd, -1, -1, -1},
     };
     struct stat st;
@@ -119,6 +121,22 @@ static void leave(struct agent *a, int status)
     sd_event_exit(a->event, 0);
 }
 
+static void handle_event(struct agent *a, struct launcher_event *event)
+{
+    struct job *j = find(a, event->id);
+    struct student *s = j ? NULL : student_find(a, event->id);
+
+    /* Neither: of a job that was abandoned. */
+    if (j && event->type == LAUNCHER_PROBED && j->state == JOB_PREPARING)
+        job_probed(j, event->result);
+    else if (j && event->type == LAUNCHER_EXITED && j->state == JOB_RUNNING)
+        job_exited(j, &event->report);
+    else if (s && event->type == LAUNCHER_EXITED)
+        student_exited(s, &event->report);
+    else if (s && event->type == LAUNCHER_CONNECTED)
+        student_connected(s, event->result, TAKE_FD(event->fd));
+}
+
 static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct agent *a = userdata;
@@ -128,13 +146,8 @@ static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *
 
     (void)fd, (void)revents;
     while ((r = launcher_dispatch(a->launcher, &event, &e)) > 0) {
-        struct job *j = find(a, event.id);
-        if (!j)
-            continue; /* of a job that was abandoned */
-        if (event.type == LAUNCHER_PROBED && j->state == JOB_PREPARING)
-            job_probed(j, event.result);
-        else if (event.type == LAUNCHER_EXITED && j->state == JOB_RUNNING)
-            job_exited(j, &event.report);
+        handle_event(a, &event);
+        safe_close(event.fd);
     }
     if (r < 0) {
         log_error("the launcher is gone: %s", e.text[0] ? e.text : strerror(-r));

@@ -21,12 +21,26 @@
 /** Jobs at once, whatever a backend sends: it should not send more than the announced slots. */
 #define AGENT_JOBS_MAX 200
 
+/** Student containers at once, of one job and of all. Upstream has no bound; each may take as much
+ * memory as its grader. */
+#define JOB_STUDENTS_MAX   32
+#define AGENT_STUDENTS_MAX 512
+
+/** Sandboxes at once: all of these, and graders of jobs that were given up and are being killed. */
+#define AGENT_SANDBOXES_MAX (2 * AGENT_JOBS_MAX + AGENT_STUDENTS_MAX)
+
 /** Indexes of the launcher's roots. */
 enum { ROOT_STORE, ROOT_TASKS, ROOTS_ };
 
 /** Length of a container id in hex digits, as Docker has it; the first twelve are the host name. */
 #define CONTAINER_ID_LENGTH 64
 #define HOSTNAME_LENGTH     12
+
+/** Indexes of a grading container's mounts, which its students are given parts of. */
+enum job_mount { MOUNT_TASK, MOUNT_COMMON, MOUNT_SOCKETS };
+
+/** What a job's memory is counted in. */
+#define JOB_MIB ((uint64_t)1 << 20)
 
 enum job_state { JOB_RECEIVED, JOB_PREPARING, JOB_RUNNING };
 
@@ -42,6 +56,10 @@ struct job {
     char container_id[CONTAINER_ID_LENGTH + 1];
     struct conversation *conversation;
     struct buffer result; /* body of the last `result` message */
+    struct student *students;
+    size_t n_students;
+    bool ended;              /* the container is gone */
+    const char *ending_text; /* why we end it: the crash's text; NULL: we do not */
     uint64_t received_usec;
 };
 
@@ -56,7 +74,8 @@ struct agent {
     struct link *link;
     struct job *jobs;
     size_t n_jobs;
-    uint64_t last_id; /* given out at the launcher */
+    size_t n_students; /* of all jobs */
+    uint64_t last_id;  /* given out at the launcher */
     uint64_t slots;
     uint64_t memory_per_slot; /* MiB */
     uint64_t nofile_per_slot;
@@ -80,5 +99,11 @@ void job_end(struct job *j, const char *kind, const char *text);
 /** The sandbox of a grading container (protocol: "Grading container"). SPEC is the caller's to
  * clear. */
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e);
+/** The part of a SPEC that an image makes: layers, program (the image's entrypoint, then COMMAND),
+ * environment, host name. */
+int job_spec_set_image(struct sandbox_spec *spec, const struct image *image,
+                       const char *container_id, char *const *command, struct error *e);
+/** A limit as the launcher wants it; 0 and less is hit at once. */
+uint64_t job_limit_usec(int64_t seconds);
 /** Fills CONTAINER_ID with random hex digits. */
 void job_make_container_id(char container_id[CONTAINER_ID_LENGTH + 1]);

@@ -38,10 +38,12 @@ static int read_labels(struct image *image, struct environment *env)
 {
     const char *version = image_label(image, LABEL_VERSION);
     const char *advertise = image_label(image, LABEL_ADVERTISE);
+    const char *runner = image_label(image, LABEL_RUNNER);
 
     *env = (struct environment){.name = image_label(image, LABEL_NAME), .image = image};
     if (!env->name || !version || strcmp(version, ENVIRONMENT_VERSION) != 0)
         return 0;
+    env->native = runner && strcmp(runner, "1") == 0;
     env->advertised = !advertise || strcasecmp(advertise, "true") == 0;
     return parse_ports(image_label(image, LABEL_PORTS), env) == 0;
 }

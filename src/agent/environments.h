@@ -9,6 +9,8 @@
 #define LABEL_VERSION   "org.inginious.grading.agent_version"
 #define LABEL_PORTS     "org.inginious.grading.ports"
 #define LABEL_ADVERTISE "org.inginious.grading.advertise"
+/** "1": what runs inside is dockless-runner (images/runner), not INGInious' Python. */
+#define LABEL_RUNNER "org.dockless.runner"
 
 #define ENVIRONMENT_TYPE      "docker"
 #define ENVIRONMENT_VERSION   "4" /* agent_version of the main generation */
@@ -20,6 +22,7 @@ struct environment {
     uint16_t ports[ENVIRONMENT_PORTS_MAX];
     size_t n_ports;
     bool advertised;
+    bool native; /* LABEL_RUNNER */
 };
 
 struct environments {

@@ -2,6 +2,7 @@
 #include "agent/agent_internal.h"
 
 #include "agent/result.h"
+#include "agent/student.h"
 #include "agent/texts.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,6 +20,8 @@ static void job_free(struct job *j)
         *p = j->next;
         j->agent->n_jobs--;
     }
+    while (j->students)
+        student_free(j->students);
     if (j->conversation)
         conversation_close(j->conversation);
     job_parameters_clear(&j->parameters);
@@ -124,6 +127,31 @@ static const char *refusal(const struct job *j)
     return NULL;
 }
 
+/* The container is killed, and the report of its end is answered with TEXT. */
+static void end_with(struct job *j, const char *text)
+{
+    log_info("job %s: %s", j->message.job_id.text, text);
+    j->ending_text = text;
+    launcher_kill(j->agent->launcher, j->id);
+}
+
+/* R is what decoding MESSAGE said. */
+static void on_request(struct job *j, const struct container_message *message, int r)
+{
+    if (message->type == CONTAINER_RUN_STUDENT && r < 0) {
+        /* Malformed, but somebody waits for an answer. */
+        if (message->socket_id)
+            student_refuse(j, message->socket_id);
+    } else if (message->type == CONTAINER_RUN_STUDENT && message->ssh) {
+        end_with(j, TEXT_STUDENT_SSH);
+    } else if (message->type == CONTAINER_RUN_STUDENT) {
+        student_request(j, message);
+    } else if (message->type == CONTAINER_SSH_STUDENT && r == 0 &&
+               !student_of(j, message->container_id)) {
+        end_with(j, TEXT_FOREIGN_STUDENT);
+    }
+}
+
 static int on_body(void *userdata, const uint8_t *body, size_t size)
 {
     struct job *j = userdata;
@@ -138,6 +166,8 @@ static int on_body(void *userdata, const uint8_t *body, size_t size)
         j->result.size = 0;
         r = buffer_append(&j->result, body, size);
     }
+    if (!j->ended && !j->ending_text && (r == 0 || r == -EINVAL))
+        on_request(j, &message, r);
     return r == -EINVAL ? 0 : r;
 }
 
@@ -346,6 +376,18 @@ static void answer_killed(struct job *j, const char *kind)
     answer(j, &done);
 }
 
+static void answer_ended(struct job *j)
+{
+    struct job_done done = {.result = "crash",
+                            .text = j->ending_text,
+                            .state = j->message.state,
+                            .state_size = j->message.state_size,
+                            .stdout_text = "",
+                            .stderr_text = ""};
+
+    answer(j, &done);
+}
+
 void job_exited(struct job *j, const struct sandbox_report *report)
 {
     log_debug("job %s: container %s, %.3f s cpu, %.3f s wall, %.1f MiB", j->message.job_id.text,
@@ -354,6 +396,11 @@ void job_exited(struct job *j, const struct sandbox_report *report)
               (double)report->wall_usec / (double)USEC_PER_SEC,
               report->memory_peak == SANDBOX_ABSENT ? 0.0
                                                     : (double)report->memory_peak / 1048576.0);
+    j->ended = true;
+    if (j->ending_text) {
+        answer_ended(j);
+        return;
+    }
     switch (report->verdict) {
     case SANDBOX_KILLED:
         answer_killed(j, "killed");

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define MIB ((uint64_t)1 << 20)
 /* A limit of zero or less is hit at once: that is what upstream's first sample does. */
 #define AT_ONCE_USEC 1
 /* Longer than any job: what would overflow is as good as no limit. */
@@ -22,19 +21,19 @@ void job_make_container_id(char container_id[CONTAINER_ID_LENGTH + 1])
         snprintf(container_id + 2 * i, 3, "%02x", random[i]);
 }
 
-static uint64_t limit_usec(int64_t seconds)
+uint64_t job_limit_usec(int64_t seconds)
 {
     if (seconds <= 0)
         return AT_ONCE_USEC;
     return MIN((uint64_t)seconds, SECONDS_MAX) * USEC_PER_SEC;
 }
 
-static int set_program(const struct job *j, struct sandbox_spec *spec)
+static int set_program(struct sandbox_spec *spec, const struct image *image,
+                       const char *container_id, char *const *command)
 {
-    const struct image *image = j->environment->image;
     char hostname[HOSTNAME_LENGTH + 1];
 
-    memcpy(hostname, j->container_id, HOSTNAME_LENGTH);
+    memcpy(hostname, container_id, HOSTNAME_LENGTH);
     hostname[HOSTNAME_LENGTH] = 0;
     spec->hostname = strdup(hostname);
     spec->user = strdup("0"); /* upstream's agent asks for root, whatever the image says */
@@ -43,18 +42,18 @@ static int set_program(const struct job *j, struct sandbox_spec *spec)
     spec->argv = strv_copy(image->entrypoint);
     if (!spec->hostname || !spec->user || !spec->cwd || !spec->env || !spec->argv)
         return -ENOMEM;
-    for (char **word = image->cmd; word && *word; word++)
-        if (strv_append(&spec->argv, *word) < 0)
+    for (; command && *command; command++)
+        if (strv_append(&spec->argv, *command) < 0)
             return -ENOMEM;
-    return strv_append(&spec->env, "DEBUGGER=False");
+    return 0;
 }
 
-static int set_layers(const struct job *j, struct sandbox_spec *spec, struct error *e)
+static int set_layers(struct sandbox_spec *spec, const struct image *image, struct error *e)
 {
     char path[IMAGE_LAYER_PATH_SIZE];
 
     spec->layers_root = ROOT_STORE;
-    for (char **id = j->environment->image->layers; id && *id; id++) {
+    for (char **id = image->layers; id && *id; id++) {
         int r = image_layer_path(*id, path, e);
         if (r == 0)
             r = strv_append(&spec->layers, path);
@@ -64,7 +63,17 @@ static int set_layers(const struct job *j, struct sandbox_spec *spec, struct err
     return 0;
 }
 
-/* /task and /course/common: the course's own files below, what the job changes above. */
+int job_spec_set_image(struct sandbox_spec *spec, const struct image *image,
+                       const char *container_id, char *const *command, struct error *e)
+{
+    int r = set_program(spec, image, container_id, command);
+
+    return r < 0 ? error_sys(e, r, "describing the container") : set_layers(spec, image, e);
+}
+
+/* The mounts stand in the order of enum job_mount.
+ *
+ * /task and /course/common: the course's own files below, what the job changes above. */
 static int add_course_mounts(const struct job *j, struct sandbox_spec *spec)
 {
     const struct backend_message *m = &j->message;
@@ -125,21 +134,22 @@ static int add_mounts(const struct job *j, struct sandbox_spec *spec)
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e)
 {
     const struct job_parameters *p = &j->parameters;
-    int r = set_program(j, spec);
+    const struct image *image = j->environment->image;
+    int r = job_spec_set_image(spec, image, j->container_id, image->cmd, e);
 
+    if (r < 0)
+        return r;
+    r = strv_append(&spec->env, "DEBUGGER=False");
     if (r == 0)
         r = add_mounts(j, spec);
     if (r < 0)
         return error_sys(e, r, "describing the container");
-    r = set_layers(j, spec, e);
-    if (r < 0)
-        return r;
     spec->network = SANDBOX_NETWORK_NONE;
     spec->limits = (struct sandbox_limits){
-        .memory_bytes = (uint64_t)p->memory * MIB,
+        .memory_bytes = (uint64_t)p->memory * JOB_MIB,
         .pids = j->agent->config->pids,
-        .cpu_time_usec = limit_usec(p->time),
-        .wall_time_usec = limit_usec(p->hard_time),
+        .cpu_time_usec = job_limit_usec(p->time),
+        .wall_time_usec = job_limit_usec(p->hard_time),
         .nofile = j->agent->nofile_per_slot,
     };
     return 0;

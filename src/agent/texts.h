@@ -15,5 +15,9 @@
 #define TEXT_NOT_STARTED  "Cannot start container"
 #define TEXT_UNKNOWN_ERROR                                                                         \
     "An unknown error occurred in the agent. Please contact your course administrator."
+#define TEXT_STUDENT_SSH                                                                           \
+    "ssh for student requires to allow ssh and internet access in the task environment "           \
+    "configuration tab!"
+#define TEXT_FOREIGN_STUDENT "Trying to connect with ssh to a non-children student container !"
 /* The backend's own word for jobs of an agent that went away. */
 #define TEXT_RESTARTED "Agent restarted"
