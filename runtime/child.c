@@ -62,13 +62,16 @@ static _Noreturn void die(struct child *c, const char *step, int r)
     _exit(127);
 }
 
-static int reset_signals(void)
+/* Handlers end with execve(2), ignored signals do not. */
+static int reset_signals(struct child *c)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &action, NULL); /* SIGKILL, SIGSTOP and libc's own refuse */
+        if (sigismember(&c->plan->host->ignored_signals, number) > 0 &&
+            sigaction(number, &action, NULL) < 0)
+            return -errno;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
@@ -344,7 +347,7 @@ _Noreturn void child_run(const struct child_plan *plan)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < ARRAY_SIZE(own.launcher_fds); i++)
         safe_close(own.launcher_fds[i]);
-    must(&c, "signals", reset_signals());
+    must(&c, "signals", reset_signals(&c));
     must(&c, "join cgroups", join_cgroups(&c));
     must(&c, "oom score", set_oom_score(&c));
     must(&c, "id maps", wait_for_maps(&c));

@@ -18,6 +18,7 @@ struct walk {
     uint32_t base;
     dev_t device;
     size_t entries;
+    size_t max_entries;
     bool links; /* one was seen */
     struct error *error;
 };
@@ -50,8 +51,8 @@ static void closedir_p(DIR **dir)
 
 static int count_entry(struct walk *w, const char *name, int depth)
 {
-    if (++w->entries > COPYTREE_ENTRIES_MAX)
-        return error_set(w->error, -E2BIG, "more than %d entries", COPYTREE_ENTRIES_MAX);
+    if (++w->entries > w->max_entries)
+        return error_set(w->error, -E2BIG, "more than %zu entries", w->max_entries);
     if (depth > COPYTREE_DEPTH_MAX)
         return error_set(w->error, -ELOOP, "\"%s\": nested deeper than %d", name,
                          COPYTREE_DEPTH_MAX);
@@ -64,6 +65,7 @@ static bool is_foreign(const struct stat *st)
 }
 
 /* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX, see count_entry() */
+/* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX */
 static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int depth)
 {
     _cleanup_(closedir_p) DIR *dir = NULL;
@@ -97,9 +99,11 @@ static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int de
 }
 /* NOLINTEND(misc-no-recursion) */
 
-int copytree_survey(int fd, struct copytree_survey *ret, struct error *e)
+/* NOLINTEND(misc-no-recursion) */
+
+int copytree_survey(int fd, size_t max, struct copytree_survey *ret, struct error *e)
 {
-    struct walk w = {.error = e};
+    struct walk w = {.max_entries = max, .error = e};
     struct stat st;
     int r;
 
@@ -211,6 +215,7 @@ static int copy_fifo(struct walk *w, int to, const char *name, const struct stat
 }
 
 /* NOLINTBEGIN(misc-no-recursion): bounded as above */
+/* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX */
 static int copy_content(struct walk *w, DIR *from, int to, int depth);
 
 static int copy_dir(struct walk *w, int from, int to, const char *name, int depth)
@@ -272,10 +277,12 @@ static int copy_content(struct walk *w, DIR *from, int to, int depth)
 }
 /* NOLINTEND(misc-no-recursion) */
 
+/* NOLINTEND(misc-no-recursion) */
+
 int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
 {
     _cleanup_(closedir_p) DIR *source = NULL;
-    struct walk w = {.base = base, .error = e};
+    struct walk w = {.base = base, .max_entries = COPYTREE_ENTRIES_MAX, .error = e};
     struct stat st;
     int r = open_dir(source_fd, ".", &source);
 

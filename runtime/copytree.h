@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Bounds: a task directory is smaller by orders of magnitude; beyond them the start fails. */
@@ -16,8 +17,9 @@ struct copytree_survey {
                          */
     bool links;         /* symbolic links */
 };
-/** Looks at everything below FD (a directory), or as far as the first foreign owner. */
-int copytree_survey(int fd, struct copytree_survey *ret, struct error *e);
+/** Looks at everything below FD (a directory), or as far as the first foreign owner. -E2BIG when
+ * MAX entries were not enough. */
+int copytree_survey(int fd, size_t max, struct copytree_survey *ret, struct error *e);
 
 /** Gives TARGET_FD the owner (shifted by BASE), mode and times of SOURCE_FD. */
 int copytree_attributes(int source_fd, int target_fd, uint32_t base);

@@ -4,6 +4,7 @@
 #include "rootfs.h"
 
 #include <fcntl.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -25,25 +26,45 @@ static const struct {
     {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"},
 };
 
-static int fill(int fd, uint32_t base)
+/* Nodes are made as root of the host (mknod(2) wants CAP_MKNOD), then given away. */
+static int make_nodes(int fd, uint32_t base)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+        if (mknodat(fd, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+                0 ||
+            fchownat(fd, nodes[i].name, base, base, AT_SYMLINK_NOFOLLOW) < 0)
+            return -errno;
+    return 0;
+}
+
+static int make_links_and_dirs(int fd)
 {
     static const char *const dirs[] = {"pts", "shm", "mqueue"};
 
-    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-        if (mknodat(fd, nodes[i].name, S_IFCHR | 0600, makedev(nodes[i].major, nodes[i].minor)) <
-                0 ||
-            fchownat(fd, nodes[i].name, base, base, AT_SYMLINK_NOFOLLOW) < 0 ||
-            fchmodat(fd, nodes[i].name, 0666, 0) < 0)
-            return -errno;
     for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-        if (symlinkat(links[i].target, fd, links[i].name) < 0 ||
-            fchownat(fd, links[i].name, base, base, AT_SYMLINK_NOFOLLOW) < 0)
+        if (symlinkat(links[i].target, fd, links[i].name) < 0)
             return -errno;
     for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-        if (mkdirat(fd, dirs[i], 0755) < 0 ||
-            fchownat(fd, dirs[i], base, base, AT_SYMLINK_NOFOLLOW) < 0)
+        if (mkdirat(fd, dirs[i], 0755) < 0)
             return -errno;
     return 0;
+}
+
+static int fill(int fd, uint32_t base)
+{
+    mode_t mask = umask(0);
+    int r = make_nodes(fd, base);
+
+    if (r == 0) {
+        /* Made with their owner at once: half the system calls. */
+        setfsgid(base);
+        setfsuid(base);
+        r = make_links_and_dirs(fd);
+        setfsuid(0);
+        setfsgid(0);
+    }
+    umask(mask);
+    return r;
 }
 
 int devices_make(uint32_t base, struct error *e)

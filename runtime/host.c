@@ -88,6 +88,16 @@ static int own_oom_score_adj(void)
     return (int)strtol((const char *)b.data, NULL, 10);
 }
 
+static void note_ignored_signals(struct host *h)
+{
+    struct sigaction action;
+
+    sigemptyset(&h->ignored_signals);
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            sigaddset(&h->ignored_signals, number);
+}
+
 static int prepare(struct host *h, const struct launcher_config *config, struct error *e)
 {
     const char *run_dir = config->run_dir ? config->run_dir : "/run/dockless";
@@ -106,6 +116,7 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = seccomp_compile_default(&h->filter, e);
     h->oom_score_adj = own_oom_score_adj();
+    note_ignored_signals(h);
     if (r == 0)
         r = hostns_enter(h, config, e);
     if (r == 0)

@@ -20,6 +20,7 @@
 #include "seccomp.h"
 #include "userns.h"
 
+#include <signal.h>
 #include <systemd/sd-event.h>
 
 struct host_root {
@@ -42,11 +43,12 @@ struct host {
     struct id_pool *ids;
     struct seccomp_program filter;
     struct janitor *janitor;
-    int kill_fd;         /* cgroup.kill of the directory that holds all sandboxes */
-    int proc_fd;         /* /proc of the launcher's pid namespace, for uid maps */
-    int oom_score_adj;   /* the launcher's own */
-    bool overlay_by_fd;  /* overlayfs takes layers as fds of detached mounts (Linux 6.15) */
-    bool clone_detached; /* open_tree(2) clones from detached mounts (Linux 6.15) */
+    int kill_fd;              /* cgroup.kill of the directory that holds all sandboxes */
+    int proc_fd;              /* /proc of the launcher's pid namespace, for uid maps */
+    int oom_score_adj;        /* the launcher's own */
+    sigset_t ignored_signals; /* which the launcher was started with or set before host_open() */
+    bool overlay_by_fd;       /* overlayfs takes layers as fds of detached mounts (Linux 6.15) */
+    bool clone_detached;      /* open_tree(2) clones from detached mounts (Linux 6.15) */
 };
 
 /** Prepares everything: locks and sweeps the scratch (sweep.h), opens cgroups, moves the process

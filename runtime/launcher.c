@@ -219,6 +219,14 @@ static void on_over(struct sandbox *s, const struct sandbox_report *report, void
     leave_if_empty(p);
 }
 
+/* A sandbox that could not run at once does now. */
+static void on_released(struct sandbox *s, void *userdata)
+{
+    struct event started = {.type = EVENT_STARTED, .id = sandbox_id(s)};
+
+    tell(userdata, &started);
+}
+
 static void refuse(struct process *p, uint64_t id, const struct error *e)
 {
     struct event event = {.type = EVENT_EXITED, .id = id};
@@ -331,6 +339,8 @@ static void handle_submit(struct process *p, const struct request *r, const int 
     }
     if (sandbox_is_running(s))
         tell(p, &started);
+    else
+        sandbox_on_released(s, on_released);
 }
 
 /* Kill: ends a sandbox.

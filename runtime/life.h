@@ -23,6 +23,11 @@ int sandbox_start(struct host *h, uint64_t id, const struct sandbox_spec *spec, 
                   struct sandbox *parent, sandbox_over_fn over, void *userdata,
                   struct sandbox **ret);
 
+/** Called once from the event loop when a sandbox that was not running yet after sandbox_start() is
+ * released, with sandbox_start()'s USERDATA. Not called when it never is. */
+typedef void (*sandbox_released_fn)(struct sandbox *s, void *userdata);
+void sandbox_on_released(struct sandbox *s, sandbox_released_fn fn);
+
 /** Kills it by request. Safe in any state. */
 void sandbox_kill(struct sandbox *s);
 
@@ -31,7 +36,8 @@ uint64_t sandbox_id(const struct sandbox *s);
  * its children can write to. The fd stays the sandbox's. -EINVAL: no such mount, -EACCES: another
  * kind. */
 int sandbox_scratch_mount(const struct sandbox *s, uint32_t index);
-/** Whether the program was released. */
+/** Whether the program was released. A sandbox whose task tree has to be copied first is not yet
+ * when sandbox_start() returns. */
 bool sandbox_is_running(const struct sandbox *s);
 
 /** Frees it and gives back cgroup, mounts, scratch (removed off the path of other jobs), id range.

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Entries of a task tree that are looked through at once; it takes about a microsecond each. */
+#define LOOK_ENTRIES_MAX 1000
 /* Mode of directories made for the sandbox where the spec gives none. */
 #define DIR_MODE_DEFAULT 0755
 
@@ -88,62 +90,28 @@ static unsigned attributes(const struct sandbox_mount *m)
     return MOUNT_ATTR_NODEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0U);
 }
 
+/* DIR, which is in the scratch, as a detached mount. */
+static int mount_scratch_dir(const struct mount_source *s, const struct sandbox_mount *m, int dir,
+                             struct error *e)
+{
+    _cleanup_close_ int mount_fd = -EBADF;
+    int r = make_all_dirs(s, m, dir, e);
+
+    if (r < 0)
+        return r;
+    mount_fd = mount_clone(dir, false);
+    if (mount_fd < 0)
+        return error_sys(e, mount_fd, "clone a directory of the scratch");
+    r = mount_change(mount_fd, attributes(m), -EBADF, false);
+    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
+}
+
 static int prepare_scratch(const struct mount_source *s, const struct sandbox_mount *m,
                            size_t index, struct error *e)
 {
     _cleanup_close_ int dir = make_scratch_dir(s, m, index, e);
-    _cleanup_close_ int mount_fd = -EBADF;
-    int r;
 
-    if (dir < 0)
-        return dir;
-    r = make_all_dirs(s, m, dir, e);
-    if (r < 0)
-        return r;
-    mount_fd = mount_clone(dir, false);
-    if (mount_fd < 0)
-        return error_sys(e, mount_fd, "clone the scratch directory");
-    r = mount_change(mount_fd, attributes(m), -EBADF, false);
-    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
-}
-
-/* Replaces the links to directories of the tree FD, in TARGET, where M asks for it. */
-static int follow_links(const struct mount_source *s, const struct sandbox_mount *m, int fd,
-                        int target, struct error *e)
-{
-    int r;
-
-    if (!m->follow_links)
-        return 0;
-    r = dirlinks_replace(s->host->roots[m->root].fd, fd, target, s->base, e);
-    return MIN(r, 0);
-}
-
-/* The tree FD copied into the scratch with ids shifted: for trees that cannot be idmapped. */
-static int prepare_copy(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                        int fd, struct error *e)
-{
-    _cleanup_close_ int dir = make_scratch_dir(s, m, index, e);
-    _cleanup_close_ int mount_fd = -EBADF;
-    int r;
-
-    if (dir < 0)
-        return dir;
-    r = copytree(fd, dir, s->base, e);
-    if (r == 0)
-        r = follow_links(s, m, fd, dir, e);
-    if (r < 0)
-        return r;
-    if (m->mode && fchmod(dir, m->mode) < 0)
-        return error_sys(e, -errno, "set the mode");
-    r = make_all_dirs(s, m, dir, e);
-    if (r < 0)
-        return r;
-    mount_fd = mount_clone(dir, false);
-    if (mount_fd < 0)
-        return error_sys(e, mount_fd, "clone the copy");
-    r = mount_change(mount_fd, attributes(m), -EBADF, false);
-    return r < 0 ? error_sys(e, r, "set attributes") : TAKE_FD(mount_fd);
+    return dir < 0 ? dir : mount_scratch_dir(s, m, dir, e);
 }
 
 /* Opens a source below a root. 1 with *RET_FD set, 0 when it is missing and may be. */
@@ -171,8 +139,87 @@ static bool cannot_be_mapped(int r)
     return r == -EINVAL || r == -EPERM;
 }
 
+/* Replaces the links to directories of the tree FD, in TARGET, where M asks for it. */
+static int follow_links(const struct mount_source *s, const struct sandbox_mount *m, int fd,
+                        int target, struct error *e)
+{
+    int r;
+
+    if (!m->follow_links)
+        return 0;
+    r = dirlinks_replace(s->host->roots[m->root].fd, fd, target, s->base, e);
+    return MIN(r, 0);
+}
+
+/* The upper layer "uN" of an overlay whose lower's root is ST. */
+static int make_upper(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                      const struct stat *st, struct error *e)
+{
+    mode_t mode = m->mode ? m->mode : st->st_mode & 07777;
+    char name[16];
+
+    snprintf(name, sizeof(name), "u%zu", index);
+    return make_owned_dir(s->scratch_fd, name, mode, s->base + st->st_uid, s->base + st->st_gid, e);
+}
+
+/* What an overlay over the tree FD would not show right is put into its upper layer first. */
+static int copy_into_upper(const struct mount_source *s, const struct sandbox_mount *m,
+                           size_t index, int fd, struct error *e)
+{
+    _cleanup_close_ int upper = -EBADF;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return error_sys(e, -errno, "\"%s\"", below(m));
+    upper = make_upper(s, m, index, &st, e);
+    return upper < 0 ? upper : follow_links(s, m, fd, upper, e);
+}
+
+int mount_copy(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+               bool force, struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF, dir = -EBADF;
+    struct copytree_survey survey = {.foreign_owner = true};
+    int r = open_source(s, m, &fd, e);
+
+    if (r <= 0)
+        return r;
+    if (!force) {
+        r = copytree_survey(fd, COPYTREE_ENTRIES_MAX, &survey, e);
+        if (r < 0)
+            return r;
+    }
+    if (!survey.foreign_owner)
+        return survey.links && m->follow_links ? copy_into_upper(s, m, index, fd, e) : 0;
+    dir = make_scratch_dir(s, m, index, e);
+    if (dir < 0)
+        return dir;
+    r = copytree(fd, dir, s->base, e);
+    if (r == 0)
+        r = follow_links(s, m, fd, dir, e);
+    if (r < 0)
+        return r;
+    if (m->mode && fchmod(dir, m->mode) < 0)
+        return error_sys(e, -errno, "set the mode");
+    return 1;
+}
+
+/* The copy that mount_copy() made. */
+static int prepare_copied(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                          struct error *e)
+{
+    _cleanup_close_ int dir = -EBADF;
+    char name[16];
+
+    snprintf(name, sizeof(name), "d%zu", index);
+    dir = openat(s->scratch_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return error_sys(e, -errno, "open the copy");
+    return mount_scratch_dir(s, m, dir, e);
+}
+
 static int prepare_bind(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                        struct error *e)
+                        enum mount_wants *ret_wants, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF, mount_fd = -EBADF;
     int r = open_source(s, m, &fd, e);
@@ -185,31 +232,30 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     if (mount_fd < 0)
         return error_sys(e, mount_fd, "clone \"%s\"", below(m));
     r = mount_change(mount_fd, attributes(m), s->userns_fd, true);
-    if (cannot_be_mapped(r) && m->read_only)
-        return prepare_copy(s, m, index, fd, e);
+    if (cannot_be_mapped(r) && m->read_only) {
+        *ret_wants = MOUNT_WANTS_COPY;
+        return 0;
+    }
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"", below(m));
     return TAKE_FD(mount_fd);
 }
 
-/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST. LINKED is the tree
- * where it has links, else -1. */
+/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST; mount_copy() may
+ * have made the upper. */
 static int mount_over(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                      int lower, int linked, const struct stat *st, struct error *e)
+                      int lower, const struct stat *st, struct error *e)
 {
     _cleanup_close_ int upper = -EBADF, work = -EBADF, mount_fd = -EBADF;
-    mode_t mode = m->mode ? m->mode : st->st_mode & 07777;
     char name[16];
     int r;
 
     snprintf(name, sizeof(name), "u%zu", index);
-    upper =
-        make_owned_dir(s->scratch_fd, name, mode, s->base + st->st_uid, s->base + st->st_gid, e);
+    upper = openat(s->scratch_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (upper < 0)
+        upper = make_upper(s, m, index, st, e);
     if (upper < 0)
         return upper;
-    r = linked < 0 ? 0 : follow_links(s, m, linked, upper, e);
-    if (r < 0)
-        return r;
     snprintf(name, sizeof(name), "w%zu", index);
     work = make_owned_dir(s->scratch_fd, name, 0700, 0, 0, e);
     if (work < 0)
@@ -230,11 +276,30 @@ static int mount_over(const struct mount_source *s, const struct sandbox_mount *
     return r < 0 ? error_prefix(e, r, "overlay") : TAKE_FD(mount_fd);
 }
 
+/* What the tree FD wants before it may be the lower of an overlay. */
+static int look_at_tree(const struct sandbox_mount *m, int fd, enum mount_ready ready,
+                        enum mount_wants *ret_wants, struct error *e)
+{
+    struct copytree_survey survey;
+    int r;
+
+    if (ready == MOUNT_LOOKED_AT)
+        return 0;
+    r = copytree_survey(fd, LOOK_ENTRIES_MAX, &survey, e);
+    if (r < 0 && r != -E2BIG)
+        return r;
+    if (r == -E2BIG || (survey.links && m->follow_links))
+        *ret_wants = MOUNT_WANTS_LOOK;
+    if (r == 0 && survey.foreign_owner)
+        *ret_wants = MOUNT_WANTS_COPY;
+    return 0;
+}
+
 static int prepare_overlay(const struct mount_source *s, const struct sandbox_mount *m,
-                           size_t index, struct error *e)
+                           size_t index, enum mount_ready ready, enum mount_wants *ret_wants,
+                           struct error *e)
 {
     _cleanup_close_ int fd = -EBADF, lower = -EBADF;
-    struct copytree_survey survey;
     struct stat st;
     int r = open_source(s, m, &fd, e);
 
@@ -242,20 +307,20 @@ static int prepare_overlay(const struct mount_source *s, const struct sandbox_mo
         return r < 0 ? r : prepare_scratch(s, m, index, e);
     if (fstat(fd, &st) < 0)
         return error_sys(e, -errno, "\"%s\"", below(m));
-    r = copytree_survey(fd, &survey, e);
-    if (r < 0)
+    r = look_at_tree(m, fd, ready, ret_wants, e);
+    if (r < 0 || *ret_wants != MOUNT_WANTS_NOTHING)
         return r;
-    if (survey.foreign_owner)
-        return prepare_copy(s, m, index, fd, e);
     lower = mount_clone(fd, false);
     if (lower < 0)
         return error_sys(e, lower, "clone \"%s\"", below(m));
     r = mount_change(lower, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, s->userns_fd, false);
-    if (cannot_be_mapped(r))
-        return prepare_copy(s, m, index, fd, e);
+    if (cannot_be_mapped(r)) {
+        *ret_wants = MOUNT_WANTS_COPY;
+        return 0;
+    }
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"", below(m));
-    r = mount_over(s, m, index, lower, survey.links ? fd : -1, &st, e);
+    r = mount_over(s, m, index, lower, &st, e);
     janitor_close_fds(s->host->janitor, (int[]){TAKE_FD(lower)}, 1);
     return r;
 }
@@ -302,13 +367,16 @@ static int prepare_parent(const struct mount_source *s, const struct sandbox_mou
 }
 
 int mount_prepare(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                  struct error *e)
+                  enum mount_ready ready, enum mount_wants *ret_wants, struct error *e)
 {
+    *ret_wants = MOUNT_WANTS_NOTHING;
+    if (ready == MOUNT_COPIED)
+        return prepare_copied(s, m, index, e);
     switch (m->kind) {
     case SANDBOX_MOUNT_BIND:
-        return prepare_bind(s, m, index, e);
+        return prepare_bind(s, m, index, ret_wants, e);
     case SANDBOX_MOUNT_OVERLAY:
-        return prepare_overlay(s, m, index, e);
+        return prepare_overlay(s, m, index, ready, ret_wants, e);
     case SANDBOX_MOUNT_SCRATCH:
         return prepare_scratch(s, m, index, e);
     case SANDBOX_MOUNT_TMPFS:

@@ -69,6 +69,70 @@ int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_
     return 0;
 }
 
+/* Copies M's texts and lists; *RET owns them even on failure. */
+static int copy_mount(const struct sandbox_mount *m, struct sandbox_mount *ret)
+{
+    int r = 0;
+
+    *ret = *m;
+    ret->source = m->source ? strdup(m->source) : NULL;
+    ret->target = strdup(m->target);
+    ret->dirs = NULL;
+    ret->n_dirs = 0;
+    if ((m->source && !ret->source) || !ret->target)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < m->n_dirs; i++)
+        r = sandbox_mount_add_dir(ret, m->dirs[i].path, m->dirs[i].mode);
+    return r;
+}
+
+/* A copy of TEXT; *FAILED is set where there is no memory for it. */
+static char *copy_text(const char *text, bool *failed)
+{
+    char *copy = text ? strdup(text) : NULL;
+
+    *failed = *failed || (text && !copy);
+    return copy;
+}
+
+static char **copy_list(char *const *list, bool *failed)
+{
+    char **copy = list ? strv_copy(list) : NULL;
+
+    *failed = *failed || (list && list[0] && !copy);
+    return copy;
+}
+
+int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
+{
+    struct sandbox_spec copy = *spec;
+    bool failed = false;
+    int r = 0;
+
+    copy.layers = copy_list(spec->layers, &failed);
+    copy.argv = copy_list(spec->argv, &failed);
+    copy.env = copy_list(spec->env, &failed);
+    copy.cwd = copy_text(spec->cwd, &failed);
+    copy.user = copy_text(spec->user, &failed);
+    copy.hostname = copy_text(spec->hostname, &failed);
+    copy.groups = calloc(spec->n_groups + 1, sizeof(*copy.groups));
+    copy.mounts = calloc(spec->n_mounts + 1, sizeof(*copy.mounts));
+    copy.n_mounts = 0;
+    if (failed || !copy.groups || !copy.mounts)
+        r = -ENOMEM;
+    if (r == 0 && spec->n_groups > 0)
+        memcpy(copy.groups, spec->groups, spec->n_groups * sizeof(*copy.groups));
+    while (r == 0 && copy.n_mounts < spec->n_mounts) {
+        r = copy_mount(&spec->mounts[copy.n_mounts], &copy.mounts[copy.n_mounts]);
+        copy.n_mounts++;
+    }
+    if (r < 0)
+        sandbox_spec_clear(&copy);
+    else
+        *ret = copy;
+    return r;
+}
+
 /* What is wrong with the components of PATH (which has no leading slash), NULL where nothing is.
  * Only one spelling of a path is accepted, so that comparing and walking cannot disagree. */
 static const char *components_fault(const char *path)

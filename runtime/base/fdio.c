@@ -195,6 +195,8 @@ static int remove_entry(struct removal *r, int dir_fd, const char *name, int dep
     return 0;
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 int fd_remove_tree(int dir_fd, const char *path)
 {
     _cleanup_close_ int top = -EBADF;

@@ -24,8 +24,6 @@
 #define ROUNDS_DEFAULT 200
 #define ROUNDS_MAX     100000
 
-extern char **environ;
-
 enum { OURS, BWRAP, CRUN, RUNC, SUBJECTS_ };
 
 /* Each subject is run by a process of its own that runs one sandbox for each byte it reads. */

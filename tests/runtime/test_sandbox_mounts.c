@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A task tree "NAME" of the host: run (root), data (uid 1000), secret (0600), dir/file, a link. */
 static void make_task(const char *name)
@@ -115,6 +116,67 @@ static void foreign_owners_become_root_in_a_copy(void **state)
                                            "run\n4242");
     run_clear(&r);
     assert_string_equal(get_file(H.tasks_fd, "four/dir/file", &b), "deep\n");
+}
+
+/* "NAME" with COUNT files in four directories; the last one belongs to OWNER. */
+static void make_large_task(const char *name, int count, uid_t owner)
+{
+    char path[64];
+
+    make_task(name);
+    for (int i = 0; i < count; i++) {
+        if (i % 256 == 0) {
+            snprintf(path, sizeof(path), "%s/d%d", name, i / 256);
+            assert_int_equal(mkdirat(H.tasks_fd, path, 0755), 0);
+        }
+        snprintf(path, sizeof(path), "%s/d%d/f%d", name, i / 256, i);
+        put_file(H.tasks_fd, path, "x", 0644);
+    }
+    assert_int_equal(fchownat(H.tasks_fd, path, owner, owner, 0), 0);
+}
+
+/* More entries than the launcher looks at by itself: the owners decide all the same. */
+static void large_trees_are_mapped_or_copied_by_their_owners(void **state)
+{
+    static const uid_t owners[] = {1000, 1234567};
+    struct run r;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+        make_large_task("large", 1200, owners[i]);
+        run_init(&r, "find /task -name 'f[0-9]*' | wc -l; stat -c %u /task/d4/f1199 /task/data;"
+                     "grep -c ' /task .* overlay ' /proc/self/mountinfo");
+        add(&r, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, "large", "/task");
+        run_start(&r);
+        assert_false(sandbox_is_running(r.sandbox));
+        run_wait(&r);
+        assert_int_equal(r.report.verdict, SANDBOX_EXITED);
+        assert_string_equal(buffer_string(&r.out),
+                            i == 0 ? "1200\n1000\n1000\n1\n" : "1200\n0\n1000\n0\n");
+        run_clear(&r);
+    }
+    assert_int_equal(fd_remove_tree(H.tasks_fd, "large"), 0);
+}
+
+static void a_sandbox_may_be_killed_or_freed_while_its_tree_is_copied(void **state)
+{
+    struct run r;
+
+    (void)state;
+    make_large_task("large", 3000, 1234567);
+    for (int i = 0; i < 6; i++) {
+        run_init(&r, "echo should not; sleep 100");
+        add(&r, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, "large", "/task");
+        run_start(&r);
+        usleep((useconds_t)i * 3000);
+        if (i % 2 == 0) {
+            sandbox_kill(r.sandbox);
+            run_wait(&r);
+            assert_int_equal(r.report.verdict, SANDBOX_KILLED);
+        }
+        run_clear(&r);
+    }
+    assert_int_equal(fd_remove_tree(H.tasks_fd, "large"), 0);
 }
 
 static void a_copy_keeps_links_fifos_and_times(void **state)
@@ -481,6 +543,8 @@ int main(void)
         cmocka_unit_test(directories_are_made_in_an_overlay),
         cmocka_unit_test(a_directory_is_not_made_through_a_link_out_of_the_task),
         cmocka_unit_test(foreign_owners_become_root_in_a_copy),
+        cmocka_unit_test(large_trees_are_mapped_or_copied_by_their_owners),
+        cmocka_unit_test(a_sandbox_may_be_killed_or_freed_while_its_tree_is_copied),
         cmocka_unit_test(a_copy_keeps_links_fifos_and_times),
         cmocka_unit_test(a_bind_is_shared_and_ids_are_shifted),
         cmocka_unit_test(a_read_only_bind_refuses_every_change),

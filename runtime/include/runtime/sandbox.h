@@ -111,6 +111,9 @@ struct sandbox_spec {
 /** Frees what SPEC owns and zeroes it. */
 void sandbox_spec_clear(struct sandbox_spec *spec);
 
+/** A deep copy; -ENOMEM leaves *RET untouched. */
+int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret);
+
 /** Appends a zeroed mount of KIND with copies of SOURCE (may be NULL) and TARGET. Returns it (owned
  * by SPEC; moves with the next call) or NULL when there is no memory or SANDBOX_MOUNTS_MAX is
  * reached. */

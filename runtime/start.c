@@ -1,0 +1,444 @@
+/* Theory of operation
+ *
+ * The start of a sandbox, in the launcher: id range, cgroup, detached mounts, clone, id maps,
+ * clocks, release. All of it takes about a millisecond and is done at once, with one exception: a
+ * task tree that cannot be idmapped is copied, and one with very many entries is looked through for
+ * owners, by a process forked for it. The start then continues from the event loop where it
+ * stopped. Whatever is made belongs to struct sandbox or struct start from the moment it exists. */
+#include "sandbox_internal.h"
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "copier.h"
+#include "devices.h"
+#include "mountfd.h"
+#include "mounts.h"
+#include "netns.h"
+#include "rootfs.h"
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#define SHM_BYTES_DEFAULT (64ULL << 20) /* Docker's */
+
+/* A start under way. The fds are those that the child gets; the launcher closes its own once the
+ * child has them. */
+struct start {
+    struct child_plan plan;
+    int userns_fd; /* the pool's */
+    size_t n_mounts;
+    enum mount_ready ready; /* what is known of the mount that is next */
+    struct copier *copier;
+    struct sandbox_spec spec; /* own copies, where the start has to wait */
+    bool has_copies;
+};
+
+static int fail(struct sandbox *s, const char *step, int r)
+{
+    snprintf(s->report.failed_step, sizeof(s->report.failed_step), "%s", step);
+    s->report.error_code = r;
+    return r;
+}
+
+static uint32_t base_of(const struct sandbox *s)
+{
+    return s->lease->range.base;
+}
+
+static struct start *start_new(void)
+{
+    struct start *start = calloc(1, sizeof(*start));
+
+    if (!start)
+        return NULL;
+    start->plan.root_fd = start->plan.dev_fd = start->plan.shm_fd = start->plan.sys_fd = -EBADF;
+    start->plan.go_fd = start->plan.status_fd = -EBADF;
+    return start;
+}
+
+static void start_free(struct start *start)
+{
+    for (size_t i = 0; i < start->n_mounts; i++)
+        safe_close(start->plan.mounts[i].fd);
+    safe_close(start->plan.root_fd);
+    safe_close(start->plan.dev_fd);
+    safe_close(start->plan.shm_fd);
+    safe_close(start->plan.sys_fd);
+    safe_close(start->plan.go_fd);
+    safe_close(start->plan.status_fd);
+    if (start->copier)
+        copier_free(start->copier);
+    if (start->has_copies) {
+        for (size_t i = 0; i < 3; i++)
+            safe_close(start->plan.stdio[i]);
+        sandbox_spec_clear(&start->spec);
+    }
+    free(start);
+}
+
+/* ---- the plan ---- */
+
+static int take_ids(struct sandbox *s, struct error *e)
+{
+    if (s->parent) {
+        s->lease = s->parent->lease;
+        s->lease->users++;
+        return 0;
+    }
+    s->lease = calloc(1, sizeof(*s->lease));
+    if (!s->lease)
+        return error_sys(e, -ENOMEM, "id range");
+    *s->lease = (struct lease){ID_RANGE_INIT, 1};
+    return id_range_lease(s->host->ids, &s->lease->range, e);
+}
+
+static int make_places(struct sandbox *s, struct error *e)
+{
+    int r = take_ids(s, e);
+
+    if (r < 0)
+        return fail(s, "id range", r);
+    s->start->userns_fd = id_range_userns(s->host->ids, base_of(s), e);
+    if (s->start->userns_fd < 0)
+        return fail(s, "user namespace", s->start->userns_fd);
+    r = cgroup_create(s->host->cgroups, s->name, &s->start->plan.spec->limits, &s->cgroup, e);
+    if (r < 0)
+        return fail(s, "cgroup", r);
+    s->scratch_fd = make_owned_dir(s->host->scratch_fd, s->name, 0700, 0, 0, e);
+    return s->scratch_fd < 0 ? fail(s, "scratch", s->scratch_fd) : 0;
+}
+
+static struct mount_source source_of(const struct sandbox *s)
+{
+    return (struct mount_source){
+        .host = s->host,
+        .scratch_fd = s->scratch_fd,
+        .userns_fd = s->start->userns_fd,
+        .base = base_of(s),
+        .memory = s->start->plan.spec->limits.memory_bytes,
+        .parent = s->parent ? s->parent->kept : NULL,
+        .n_parent = s->parent ? s->parent->n_kept : 0,
+    };
+}
+
+/* Takes over the detached mount FD as the sandbox's next: one clone stays, one goes to the child.
+ */
+static int add_mount(struct sandbox *s, int fd, struct error *e)
+{
+    _cleanup_close_ int mount_fd = fd;
+    struct start *start = s->start;
+    char name[64];
+    int r;
+
+    snprintf(name, sizeof(name), "%s-%zu", s->name, s->n_kept);
+    r = mount_keep(s->host, mount_fd, name, e);
+    if (r < 0)
+        return r;
+    if (start->plan.spec->mounts[s->n_kept].kind == SANDBOX_MOUNT_SCRATCH)
+        s->scratch_mounts |= 1ULL << s->n_kept;
+    s->kept[s->n_kept++] = r;
+    r = mount_clone(mount_fd, true);
+    if (r < 0)
+        return error_sys(e, r, "clone");
+    start->plan.mounts[start->n_mounts].fd = r;
+    start->plan.mounts[start->n_mounts].target = start->plan.spec->mounts[start->n_mounts].target;
+    start->n_mounts++;
+    return 0;
+}
+
+static void on_copied(int result, const struct error *e, void *userdata);
+
+static int wait_for_copier(struct sandbox *s, enum mount_wants wants, struct error *e)
+{
+    const struct mount_source source = source_of(s);
+    size_t index = s->start->n_mounts;
+
+    return copier_start(s->host->event, &source, &s->start->plan.spec->mounts[index], index,
+                        wants == MOUNT_WANTS_COPY, on_copied, s, &s->start->copier, e);
+}
+
+/* 1: all are there; 0: the copier is at work. */
+static int prepare_mounts(struct sandbox *s, struct error *e)
+{
+    const struct mount_source source = source_of(s);
+    const struct sandbox_spec *spec = s->start->plan.spec;
+
+    while (s->start->n_mounts < spec->n_mounts) {
+        const struct sandbox_mount *m = &spec->mounts[s->start->n_mounts];
+        enum mount_wants wants = MOUNT_WANTS_NOTHING;
+        char step[SANDBOX_STEP_MAX];
+        int r = mount_prepare(&source, m, s->start->n_mounts, s->start->ready, &wants, e);
+        if (r == 0 && wants != MOUNT_WANTS_NOTHING)
+            r = wait_for_copier(s, wants, e);
+        else if (r >= 0)
+            r = add_mount(s, r, e);
+        snprintf(step, sizeof(step), "mount %s", m->target);
+        if (r < 0)
+            return fail(s, step, r);
+        if (s->start->copier)
+            return 0;
+        s->start->ready = MOUNT_FRESH;
+    }
+    return 1;
+}
+
+static int prepare_root(struct sandbox *s, struct error *e)
+{
+    const struct sandbox_limits *limits = &s->start->plan.spec->limits;
+    struct child_plan *plan = &s->start->plan;
+    const struct mount_tmpfs shm = {
+        .size = limits->shm_bytes ? limits->shm_bytes : SHM_BYTES_DEFAULT,
+        .owner = base_of(s),
+        .mode = 01777,
+    };
+
+    plan->root_fd =
+        rootfs_make(s->host, plan->spec, s->scratch_fd, s->start->userns_fd, base_of(s), e);
+    if (plan->root_fd < 0)
+        return fail(s, "root file system", plan->root_fd);
+    plan->dev_fd = devices_make(base_of(s), e);
+    if (plan->dev_fd < 0)
+        return fail(s, "mount /dev", plan->dev_fd);
+    plan->shm_fd =
+        mount_new_tmpfs(&shm, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, e);
+    return plan->shm_fd < 0 ? fail(s, "mount /dev/shm", plan->shm_fd) : 0;
+}
+
+/* ---- clone ---- */
+
+static int make_pipes(struct sandbox *s, struct error *e)
+{
+    struct child_plan *plan = &s->start->plan;
+    int status[2], go[2];
+
+    if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0)
+        return error_sys(e, -errno, "pipe");
+    s->status_fd = plan->launcher_fds[0] = status[0];
+    plan->status_fd = status[1];
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return error_sys(e, -errno, "pipe");
+    plan->go_fd = go[0];
+    s->go_fd = plan->launcher_fds[1] = go[1];
+    return 0;
+}
+
+static int clone_child(struct sandbox *s, uint64_t flags)
+{
+    int pidfd = -EBADF;
+    struct clone_args args = {
+        .flags = flags | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_PIDFD |
+                 CLONE_INTO_CGROUP,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)cgroup_clone_fd(s->cgroup),
+    };
+    long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        child_run(&s->start->plan);
+    s->pid = (pid_t)pid;
+    s->pidfd = pidfd;
+    return 0;
+}
+
+/* The parent's network: the launcher enters it for the clone, so that the child starts there. It
+ * would have no right to enter by itself: the parent's user namespace is not its own. For the same
+ * reason its view of /sys is made here. */
+static int clone_into_network(struct sandbox *s, struct error *e)
+{
+    _cleanup_close_ int own = netns_open(s->host->proc_fd, (int)getpid(), e);
+    _cleanup_close_ int theirs = -EBADF;
+    struct child_plan *plan = &s->start->plan;
+    int r;
+
+    if (own < 0)
+        return own;
+    if (!s->parent || s->parent->pid <= 0)
+        return error_set(e, -ESRCH, "the parent is gone");
+    theirs = netns_open(s->host->proc_fd, (int)s->parent->pid, e);
+    if (theirs < 0)
+        return theirs;
+    if (setns(theirs, CLONE_NEWNET) < 0)
+        return error_sys(e, -errno, "enter the parent's network namespace");
+    plan->sys_fd =
+        mount_new("sysfs", NULL, 0,
+                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, e);
+    r = plan->sys_fd < 0 ? plan->sys_fd : clone_child(s, 0);
+    if (r < 0 && plan->sys_fd >= 0)
+        error_sys(e, r, "clone3");
+    if (setns(own, CLONE_NEWNET) < 0)
+        return error_sys(e, -errno, "leave the parent's network namespace");
+    return r;
+}
+
+/* Only a matter of speed: without it the last process's exit does the work. */
+static void hold_mount_namespace(struct sandbox *s)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "%d/ns/mnt", (int)s->pid);
+    s->mnt_ns_fd = openat(s->host->proc_fd, path, O_RDONLY | O_CLOEXEC);
+}
+
+static int launch(struct sandbox *s, struct error *e)
+{
+    struct child_plan *plan = &s->start->plan;
+    int r;
+
+    plan->n_join = cgroup_join_fds(s->cgroup, plan->join_fds);
+    r = make_pipes(s, e);
+    if (r < 0)
+        return fail(s, "pipe", r);
+    if (plan->spec->network == SANDBOX_NETWORK_PARENT) {
+        r = clone_into_network(s, e);
+    } else {
+        r = clone_child(s, CLONE_NEWNET);
+        if (r < 0)
+            error_sys(e, r, "clone3");
+    }
+    if (r < 0)
+        return fail(s, "clone3", r);
+    hold_mount_namespace(s);
+    r = id_range_map(s->host->proc_fd, s->pid, base_of(s), e);
+    if (r < 0)
+        return fail(s, "id maps", r);
+    r = call_watch_start(&s->calls, s->host->proc_fd, s->pid, plan->spec, s->kept, e);
+    return r < 0 ? fail(s, "watch the socket", r) : 0;
+}
+
+/* Starts the clocks and lets the child go. */
+static int release(struct sandbox *s, struct error *e)
+{
+    int r = sd_event_add_io(s->host->event, &s->exit_source, s->pidfd, EPOLLIN, sandbox_on_exit, s);
+
+    if (r < 0) {
+        error_sys(e, r, "watch the process");
+        return fail(s, "release", r);
+    }
+    s->released_usec = clock_monotonic_usec();
+    r = limits_start(s->host->event, s->cgroup, &s->start->plan.spec->limits, s->released_usec,
+                     &s->limits, e);
+    if (r < 0)
+        return fail(s, "limits", r);
+    r = fd_write_full(s->go_fd, "", 1);
+    if (r < 0) {
+        error_sys(e, r, "release the process");
+        return fail(s, "release", r);
+    }
+    s->go_fd = safe_close(s->go_fd);
+    s->state = SANDBOX_RUNNING;
+    return 0;
+}
+
+/* ---- from one to the next ---- */
+
+/* Copies of what the caller keeps only until start_begin() returns. */
+static int copy_request(struct start *start, struct error *e)
+{
+    int stdio[3] = {-EBADF, -EBADF, -EBADF};
+    int r;
+
+    if (start->has_copies)
+        return 0;
+    r = sandbox_spec_copy(start->plan.spec, &start->spec);
+    for (size_t i = 0; r == 0 && i < 3; i++) {
+        if (start->plan.stdio[i] < 0)
+            continue;
+        stdio[i] = fcntl(start->plan.stdio[i], F_DUPFD_CLOEXEC, 3);
+        r = stdio[i] < 0 ? -errno : 0;
+    }
+    if (r < 0) {
+        for (size_t i = 0; i < 3; i++)
+            safe_close(stdio[i]);
+        sandbox_spec_clear(&start->spec);
+        return error_sys(e, r, "keep the request");
+    }
+    memcpy(start->plan.stdio, stdio, sizeof(stdio));
+    start->plan.spec = &start->spec;
+    start->has_copies = true;
+    for (size_t i = 0; i < start->n_mounts; i++)
+        start->plan.mounts[i].target = start->spec.mounts[i].target;
+    return 0;
+}
+
+/* From the mounts on; as start_begin(). */
+static int proceed(struct sandbox *s)
+{
+    struct error e = ERROR_INIT;
+    int r = prepare_mounts(s, &e);
+
+    if (r == 0) {
+        r = copy_request(s->start, &e);
+        if (r == 0)
+            return 0;
+        fail(s, "memory", r);
+    }
+    if (r > 0)
+        r = prepare_root(s, &e);
+    if (r == 0)
+        r = launch(s, &e);
+    if (r == 0)
+        r = release(s, &e);
+    start_cancel(s);
+    if (r < 0) {
+        memcpy(s->report.error, e.text, sizeof(s->report.error));
+        return r;
+    }
+    return 1;
+}
+
+/* RESULT: 0 the tree may be mapped, 1 it was copied. */
+static void on_copied(int result, const struct error *e, void *userdata)
+{
+    struct sandbox *s = userdata;
+    struct start *start = s->start;
+
+    copier_free(start->copier);
+    start->copier = NULL;
+    if (result < 0) {
+        char step[SANDBOX_STEP_MAX];
+        snprintf(step, sizeof(step), "mount %s", start->spec.mounts[start->n_mounts].target);
+        fail(s, step, result);
+        memcpy(s->report.error, e->text, sizeof(s->report.error));
+        start_cancel(s);
+        start_over(s, result);
+        return;
+    }
+    start->ready = result > 0 ? MOUNT_COPIED : MOUNT_LOOKED_AT;
+    result = proceed(s);
+    if (result != 0)
+        start_over(s, result);
+}
+
+void start_cancel(struct sandbox *s)
+{
+    if (s->start)
+        start_free(s->start);
+    s->start = NULL;
+}
+
+int start_begin(struct sandbox *s, const struct sandbox_spec *spec, const int stdio[3])
+{
+    struct error e = ERROR_INIT;
+    int r;
+
+    s->start = start_new();
+    if (!s->start)
+        return fail(s, "memory", -ENOMEM);
+    s->start->plan.host = s->host;
+    s->start->plan.spec = spec;
+    memcpy(s->start->plan.stdio, stdio, sizeof(s->start->plan.stdio));
+    r = make_places(s, &e);
+    if (r < 0) {
+        memcpy(s->report.error, e.text, sizeof(s->report.error));
+        start_cancel(s);
+        return r;
+    }
+    return proceed(s);
+}
