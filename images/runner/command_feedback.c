@@ -38,7 +38,7 @@ int command_feedback_result(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text problem, result;
+    struct text problem = TEXT_EMPTY, result = TEXT_EMPTY;
     int k = args_parse(&spec, c->name, c->argv, &a);
 
     if (k >= 0)
@@ -102,7 +102,7 @@ int command_feedback_msg(const struct invocation *c)
     _cleanup_pool_ struct pool pool = {NULL};
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text problem, message;
+    struct text problem = TEXT_EMPTY, message = TEXT_EMPTY;
     int k = args_parse(&spec, c->name, c->argv, &a);
 
     if (k >= 0)
@@ -148,7 +148,7 @@ int command_feedback_custom(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text key, text;
+    struct text key = TEXT_EMPTY, text = TEXT_EMPTY;
     struct json value;
     int k = args_parse(&spec, c->name, c->argv, &a);
 
@@ -179,7 +179,7 @@ int command_feedback_state(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text state;
+    struct text state = TEXT_EMPTY;
     int k = args_parse(&spec, c->name, c->argv, &a);
 
     if (k >= 0)
@@ -214,7 +214,7 @@ int command_tag(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text value;
+    struct text value = TEXT_EMPTY;
     char id[sizeof(AUTO_TAG) + 24];
     int k = args_parse(&spec, c->name, c->argv, &a);
 
@@ -239,7 +239,7 @@ int command_tag_set(const struct invocation *c)
     _cleanup_args_ struct args a;
     _cleanup_feedback_ struct feedback f = FEEDBACK_INIT;
     struct error e = ERROR_INIT;
-    struct text tag;
+    struct text tag = TEXT_EMPTY;
     int k = args_parse(&spec, c->name, c->argv, &a);
     bool value;
 
@@ -283,7 +283,7 @@ static int set_custom_pair(struct feedback *f, const struct args *a, struct erro
 
 static int set_all(struct feedback *f, const struct args *a, struct text message, struct error *e)
 {
-    struct text problem, result;
+    struct text problem = TEXT_EMPTY, result = TEXT_EMPTY;
     double grade = 0;
     int k = command_text(&f->pool, args_value(a, PROBLEM), &problem);
 

@@ -257,7 +257,9 @@ static void make_parents(struct pool *pool, const char *path)
 {
     char *copy = pool_copy(pool, path, strlen(path));
 
-    for (char *p = copy; p && (p = strchr(p + 1, '/'));) {
+    if (!copy)
+        return;
+    for (char *p = copy; (p = strchr(p + 1, '/'));) {
         *p = 0;
         mkdir(copy, 0777);
         *p = '/';

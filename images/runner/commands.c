@@ -2,6 +2,7 @@
 
 #include "feedback.h"
 #include "grader.h"
+#include "student.h"
 #include "words.h"
 
 #include "base/fdio.h"
@@ -11,6 +12,7 @@
 
 const struct command commands[] = {
     {"INGInious", command_inginious},
+    {"_run_student_intern", command_run_student_intern},
     {"archive", command_archive},
     {"feedback", command_feedback},
     {"feedback-custom", command_feedback_custom},
@@ -24,6 +26,8 @@ const struct command commands[] = {
     {"rst-image", command_rst_image},
     {"rst-indent", command_rst_indent},
     {"rst-msgblock", command_rst_msgblock},
+    {"run_student", command_run_student},
+    {"ssh_student", command_ssh_student},
     {"tag", command_tag},
     {"tag-set", command_tag_set},
     {NULL, NULL},

@@ -33,6 +33,8 @@ int command_tag_set(const struct invocation *c);
 int command_getinput(const struct invocation *c);
 int command_parsetemplate(const struct invocation *c);
 int command_archive(const struct invocation *c);
+int command_run_student(const struct invocation *c);
+int command_ssh_student(const struct invocation *c);
 int command_rst_code(const struct invocation *c);
 int command_rst_image(const struct invocation *c);
 int command_rst_indent(const struct invocation *c);

@@ -5,6 +5,7 @@
 #include "prepare.h"
 #include "result.h"
 #include "run_file.h"
+#include "students.h"
 
 #include "base/fdio.h"
 #include "base/text.h"
@@ -34,6 +35,7 @@ struct grader {
     struct frame_reader reader;
     const char *refusal; /* why the run file was not started; NULL: it was */
     struct result result;
+    struct students students;
     int outputs[2]; /* what the run file says, when debugging; -EBADF at its end */
     pid_t run;
 };
@@ -48,6 +50,7 @@ static void grader_clear(struct grader *g)
     buffer_clear(&g->result.err);
     g->result.archive = safe_close(g->result.archive);
     frame_reader_clear(&g->reader);
+    students_clear(&g->students);
 }
 
 /* Reads once from output I and keeps it up to the bound. Once only: who writes without end must not
@@ -206,6 +209,8 @@ static int handle_message(struct grader *g, const uint8_t *body, size_t size, st
         return k;
     if (m.type == RUNNER_START && g->state == GRADER_WAITING)
         handle_start(g, &m);
+    else if (m.type == RUNNER_STUDENT_STARTED || m.type == RUNNER_STUDENT_RETVAL)
+        students_answer(&g->students, m.socket_id, body, size, m.type == RUNNER_STUDENT_RETVAL);
     return 0;
 }
 
@@ -247,22 +252,41 @@ static void reap(struct grader *g)
         finish(g, 0, NULL);
 }
 
+/* What run_student asks for goes to the agent. */
+static int serve_students(struct grader *g, const struct pollfd *fds, size_t n, struct error *e)
+{
+    _cleanup_buffer_ struct buffer out = {.max = STUDENTS_MAX * 2 * STUDENTS_PACKET_MAX};
+    int k = students_handle(&g->students, fds, n, &out);
+
+    if (k >= 0 && out.size)
+        k = fd_write_full(STDOUT_FILENO, out.data, out.size);
+    return k < 0 ? error_sys(e, k, "pass on a run_student") : 0;
+}
+
 static int serve(struct grader *g, struct error *e)
 {
+    enum { SIGNALS, MESSAGES, OUTPUTS, STUDENTS = OUTPUTS + 2 };
+    struct pollfd fds[STUDENTS + STUDENTS_MAX + 1];
+
     while (g->state != GRADER_DONE) {
-        struct pollfd fds[] = {{.fd = g->signal_fd, .events = POLLIN},
-                               {.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN},
-                               {.fd = g->outputs[0], .events = POLLIN},
-                               {.fd = g->outputs[1], .events = POLLIN}};
+        size_t n = students_poll(&g->students, fds + STUDENTS);
         int k = 0;
-        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
-            return error_sys(e, -errno, "poll");
+        fds[SIGNALS] = (struct pollfd){.fd = g->signal_fd, .events = POLLIN};
+        fds[MESSAGES] = (struct pollfd){.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN};
         for (int i = 0; i < 2; i++)
-            if (fds[2 + i].revents)
+            fds[OUTPUTS + i] = (struct pollfd){.fd = g->outputs[i], .events = POLLIN};
+        if (poll(fds, STUDENTS + n, -1) < 0) {
+            if (errno != EINTR)
+                return error_sys(e, -errno, "poll");
+            continue;
+        }
+        for (int i = 0; i < 2; i++)
+            if (fds[OUTPUTS + i].revents)
                 read_output(g, i);
-        if (fds[0].revents)
+        k = serve_students(g, fds + STUDENTS, n, e);
+        if (fds[SIGNALS].revents)
             reap(g);
-        if (fds[1].revents && g->state != GRADER_DONE)
+        if (k >= 0 && fds[MESSAGES].revents && g->state != GRADER_DONE)
             k = read_messages(g, e);
         if (k < 0 && g->state == GRADER_WAITING)
             return k;
@@ -293,6 +317,7 @@ int command_inginious(const struct invocation *c)
                        .result = {.out = {.max = RESULT_OUTPUT_MAX},
                                   .err = {.max = RESULT_OUTPUT_MAX},
                                   .archive = -EBADF},
+                       .students = STUDENTS_INIT,
                        .outputs = {-EBADF, -EBADF},
                        .run = -1};
     struct error e = ERROR_INIT;
@@ -302,6 +327,10 @@ int command_inginious(const struct invocation *c)
     g.always_debug = c->argv[0] && strcmp(c->argv[0], "--debug") == 0;
     umask(022);
     signal(SIGPIPE, SIG_IGN);
+    /* Without /sockets there are no student containers, and all else works. */
+    if (k >= 0 && students_open(&g.students, &e) < 0)
+        fprintf(stderr, "%s: %s\n", c->name, e.text);
+    e = (struct error)ERROR_INIT;
     if (k >= 0)
         k = serve(&g, &e);
     grader_clear(&g);

@@ -30,6 +30,11 @@ struct text {
     size_t size;
 };
 
+#define TEXT_EMPTY                                                                                 \
+    {                                                                                              \
+        "", 0                                                                                      \
+    }
+
 struct json_member;
 struct json {
     enum json_kind kind;
