@@ -3,11 +3,9 @@
 
 #include "agent/privileges.h"
 #include "agent/student.h"
-#include "agent/texts.h"
 #include "base/fdio.h"
 #include "base/log.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -107,20 +105,6 @@ static struct job *find(struct agent *a, uint64_t id)
     return NULL;
 }
 
-static void leave(struct agent *a, int status)
-{
-    if (a->stopping)
-        return;
-    a->stopping = true;
-    a->status = status;
-    while (a->jobs) {
-        if (a->jobs->state == JOB_RUNNING)
-            launcher_kill(a->launcher, a->jobs->id);
-        job_end(a->jobs, "crash", TEXT_RESTARTED);
-    }
-    sd_event_exit(a->event, 0);
-}
-
 static void handle_event(struct agent *a, struct launcher_event *event)
 {
     struct job *j = find(a, event->id);
@@ -152,7 +136,7 @@ static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *
     if (r < 0) {
         log_error("the launcher is gone: %s", e.text[0] ? e.text : strerror(-r));
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        leave(a, r);
+        agent_leave(a, r);
     }
     return 0;
 }
@@ -194,34 +178,20 @@ static void on_lost(void *userdata)
         job_abandon(a->jobs);
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
-{
-    (void)source;
-    log_info("signal %u: leaving", info->ssi_signo);
-    leave(userdata, 0);
-    return 0;
-}
-
 static int prepare_loop(struct agent *a, struct error *e)
 {
-    sigset_t mask;
     int r = sd_event_new(&a->event);
 
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    if (r >= 0)
-        r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
-    if (r >= 0)
-        r = sd_event_add_signal(a->event, &a->sigterm_source, SIGTERM, on_signal, a);
-    if (r >= 0)
-        r = sd_event_add_signal(a->event, &a->sigint_source, SIGINT, on_signal, a);
     if (r >= 0)
         r = sd_event_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN,
                             on_launcher, a);
     if (r < 0)
         return error_sys(e, r, "event loop");
-    signal(SIGPIPE, SIG_IGN);
+    r = agent_watch_signals(a, e);
+    if (r == 0)
+        r = reload_watch(a, e);
+    if (r < 0)
+        return r;
     /* The threads of ZeroMQ start with the first socket: after the launcher was forked, without any
      * privilege. */
     a->context = zmq_ctx_new();
@@ -271,6 +241,8 @@ void agent_close(struct agent *a)
     sd_event_source_disable_unref(a->launcher_source);
     sd_event_source_disable_unref(a->sigterm_source);
     sd_event_source_disable_unref(a->sigint_source);
+    sd_event_source_disable_unref(a->drain_timer);
+    reload_end(a);
     if (a->launcher)
         launcher_stop(a->launcher);
     if (a->context)
@@ -313,7 +285,13 @@ int agent_run(struct agent *a, struct error *e)
     return a->status < 0 ? error_set(e, a->status, "the launcher ended unexpectedly") : 0;
 }
 
+void agent_on_reload(struct agent *a, void (*reload)(void *userdata), void *userdata)
+{
+    a->on_reload = reload;
+    a->on_reload_data = userdata;
+}
+
 void agent_stop(struct agent *a)
 {
-    leave(a, 0);
+    agent_leave(a, 0);
 }

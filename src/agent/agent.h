@@ -24,9 +24,12 @@ sd_event *agent_event(struct agent *a);
 /** The ZeroMQ context, so that inproc:// addresses reach the agent. Owned by A. */
 void *agent_context(struct agent *a);
 
-/** Connects to config->backend and serves it until SIGTERM or SIGINT (running jobs are ended and
- * answered first), or until agent_stop(). 0, or a negative errno when it cannot go on (launcher
- * gone). */
+/** Connects to config->backend and serves it until SIGTERM (running jobs have the drain time to
+ * end), SIGINT or agent_stop() (running jobs are ended and answered first). 0, or a negative errno
+ * when it cannot go on (launcher gone). */
 int agent_run(struct agent *a, struct error *e);
-/** Makes agent_run() end as by SIGTERM. */
+/** RELOAD is called on SIGHUP, before the store is read again: it may change the configuration's
+ * limits and drain time, which hold for jobs that start later. */
+void agent_on_reload(struct agent *a, void (*reload)(void *userdata), void *userdata);
+/** Makes agent_run() end at once; running jobs are ended and answered. */
 void agent_stop(struct agent *a);

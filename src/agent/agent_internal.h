@@ -69,8 +69,14 @@ struct agent {
     void *context;
     struct image_store *store;
     struct environments environments;
+    struct environments *retired; /* of jobs that still run */
+    size_t n_retired;
+    bool announce; /* the backend has not heard of the present ones */
+    void (*on_reload)(void *userdata);
+    void *on_reload_data;
     struct launcher *launcher;
-    sd_event_source *launcher_source, *sigterm_source, *sigint_source;
+    sd_event_source *launcher_source, *sigterm_source, *sigint_source, *sighup_source;
+    sd_event_source *drain_timer, *images_source, *settle_timer;
     struct link *link;
     struct job *jobs;
     size_t n_jobs;
@@ -80,6 +86,7 @@ struct agent {
     uint64_t memory_per_slot; /* MiB */
     uint64_t nofile_per_slot;
     int lock_fd;
+    bool draining; /* leaving when the last job has ended */
     bool stopping;
     int status; /* why agent_run() ended */
 };
@@ -95,6 +102,17 @@ void job_exited(struct job *j, const struct sandbox_report *report);
 void job_abandon(struct job *j);
 /** Ends J with an answer because the agent leaves. */
 void job_end(struct job *j, const char *kind, const char *text);
+
+/** Ends all jobs with an answer and the loop; STATUS is why: 0 or a negative errno. */
+void agent_leave(struct agent *a, int status);
+int agent_watch_signals(struct agent *a, struct error *e);
+/** Called when the last job was freed: what waits for that is done. */
+void agent_idle(struct agent *a);
+
+/** Watches SIGHUP and the store. */
+int reload_watch(struct agent *a, struct error *e);
+void reload_idle(struct agent *a);
+void reload_end(struct agent *a);
 
 /** The sandbox of a grading container (protocol: "Grading container"). SPEC is the caller's to
  * clear. */

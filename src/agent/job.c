@@ -12,13 +12,15 @@
 
 static void job_free(struct job *j)
 {
-    struct job **p = &j->agent->jobs;
+    struct agent *a = j->agent;
+    struct job **p = &a->jobs;
+    bool last = false;
 
     while (*p && *p != j)
         p = &(*p)->next;
     if (*p) {
         *p = j->next;
-        j->agent->n_jobs--;
+        last = --a->n_jobs == 0;
     }
     while (j->students)
         student_free(j->students);
@@ -29,6 +31,8 @@ static void job_free(struct job *j)
     buffer_clear(&j->frame);
     buffer_clear(&j->result);
     free(j);
+    if (last)
+        agent_idle(a);
 }
 
 /* Sends AgentJobDone and frees the job: the one way out of every accepted job that still has a
@@ -303,7 +307,10 @@ void job_receive(struct agent *a, const void *frame, size_t size)
              j->message.task_id ? j->message.task_id : "-",
              j->message.environment ? j->message.environment : "-");
     send_started(j);
-    why = r < 0 || a->stopping || a->n_jobs > AGENT_JOBS_MAX ? TEXT_UNKNOWN_ERROR : refusal(j);
+    if (a->stopping || a->draining)
+        why = TEXT_RESTARTED;
+    else
+        why = r < 0 || a->n_jobs > AGENT_JOBS_MAX ? TEXT_UNKNOWN_ERROR : refusal(j);
     if (r < 0)
         log_warning("job %s: %s", j->message.job_id.text, e.text);
     if (why)

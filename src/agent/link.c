@@ -31,6 +31,10 @@ static void disconnect(struct link *l, int linger_msec)
     int none = 0;
 
     l->io = sd_event_source_disable_unref(l->io);
+    /* The monitor is stopped before its reader goes: ZeroMQ's thread would wait for one for ever.
+     */
+    if (l->socket)
+        zmq_socket_monitor(l->socket, NULL, 0);
     if (l->monitor) {
         zmq_setsockopt(l->monitor, ZMQ_LINGER, &none, sizeof(none));
         zmq_close(l->monitor);
@@ -38,7 +42,6 @@ static void disconnect(struct link *l, int linger_msec)
     }
     if (!l->socket)
         return;
-    zmq_socket_monitor(l->socket, NULL, 0);
     zmq_setsockopt(l->socket, ZMQ_LINGER, &linger_msec, sizeof(linger_msec));
     zmq_close(l->socket);
     l->socket = NULL;
@@ -165,7 +168,6 @@ static int set_options(void *socket)
 
 static int connect_backend(struct link *l, struct error *e)
 {
-    _cleanup_buffer_ struct buffer hello = {0};
     size_t size = sizeof(int);
     int fd, r;
 
@@ -186,14 +188,13 @@ static int connect_backend(struct link *l, struct error *e)
     r = watch_connection(l);
     if (r < 0)
         return error_set(e, r, "zmq_socket_monitor: %s", zmq_strerror(-r));
-    r = l->callbacks.hello(l->userdata, &hello);
-    if (r < 0)
-        return error_sys(e, r, "saying hello");
     l->last_seen = clock_monotonic_usec();
     l->heard = false;
-    r = link_send(l, &hello);
+    r = link_hello(l);
+    if (r < 0)
+        return error_sys(e, r, "saying hello");
     (void)is_readable(l);
-    return r;
+    return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -254,6 +255,14 @@ void link_close(struct link *l, int linger_msec)
     sd_event_source_disable_unref(l->timer);
     free(l->address);
     free(l);
+}
+
+int link_hello(struct link *l)
+{
+    _cleanup_buffer_ struct buffer hello = {0};
+    int r = l->socket ? l->callbacks.hello(l->userdata, &hello) : -ENOTCONN;
+
+    return r < 0 ? r : link_send(l, &hello);
 }
 
 int link_send(struct link *l, const struct buffer *frame)

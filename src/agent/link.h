@@ -39,6 +39,9 @@ int link_open(sd_event *event, void *context, const char *address,
 /** Closes; what was sent is given up to LINGER_MSEC to leave. */
 void link_close(struct link *l, int linger_msec);
 
+/** Says hello once more on the present connection; the next one says it anyway. */
+int link_hello(struct link *l);
+
 /** Sends one frame. Frames sent while the link is lost are dropped: nobody waits for them any more.
  */
 int link_send(struct link *l, const struct buffer *frame);

@@ -17,12 +17,24 @@ static const char help[] =
     "  --tmpdir DIR           the jobs' scratch files (default: /var/lib/dockless/agent)\n"
     "  --store DIR            the image store (default: /var/lib/dockless)\n"
     "  --user USER            the agent's own user (default: dockless, where the host has it)\n"
+    "  --drain-time SECONDS   what running jobs get to end after a SIGTERM (default: 30)\n"
+    "  --check-config         read configuration and options, tell what is wrong, and exit\n"
     "  --config FILE          read FILE instead of /etc/dockless/agent.yaml\n"
     "  -v, --verbose          say more; twice: still more\n"
     "  -h, --help             show this\n\n"
     "Options given here win over the configuration file. See also dockless-agent(1).\n";
 
-enum { OPT_TASKS = 256, OPT_NAME, OPT_CONCURRENCY, OPT_TMPDIR, OPT_STORE, OPT_USER, OPT_CONFIG };
+enum {
+    OPT_TASKS = 256,
+    OPT_NAME,
+    OPT_CONCURRENCY,
+    OPT_TMPDIR,
+    OPT_STORE,
+    OPT_USER,
+    OPT_CONFIG,
+    OPT_DRAIN,
+    OPT_CHECK
+};
 
 static const struct option options[] = {
     {"tasks", required_argument, NULL, OPT_TASKS},
@@ -32,6 +44,8 @@ static const struct option options[] = {
     {"store", required_argument, NULL, OPT_STORE},
     {"user", required_argument, NULL, OPT_USER},
     {"config", required_argument, NULL, OPT_CONFIG},
+    {"drain-time", required_argument, NULL, OPT_DRAIN},
+    {"check-config", no_argument, NULL, OPT_CHECK},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL},
@@ -62,9 +76,12 @@ static int set(char **field, const char *value)
     return 0;
 }
 
-/* One option of the command line over C; 1 for --help. */
+/* One option of the command line over C: 0, a negative errno or an exit status below 0. */
 static int apply(int option, const char *value, struct agent_config *c)
 {
+    uint64_t number;
+    int r;
+
     switch (option) {
     case OPT_TASKS:
         return set(&c->tasks, value);
@@ -77,8 +94,17 @@ static int apply(int option, const char *value, struct agent_config *c)
     case OPT_USER:
         return set(&c->user, value);
     case OPT_CONCURRENCY:
-        return text_parse_uint(value, 10000, &c->concurrency) < 0 || c->concurrency == 0 ? -EINVAL
-                                                                                         : 0;
+        r = text_parse_uint(value, AGENT_CONCURRENCY_MAX, &number);
+        if (r < 0 || number == 0)
+            return -cli_usage("agent", "--concurrency is a number from 1 to %d, not \"%s\"",
+                              AGENT_CONCURRENCY_MAX, value);
+        c->concurrency = number;
+        return 0;
+    case OPT_DRAIN:
+        if (text_parse_uint(value, AGENT_DRAIN_MAX, &c->drain_seconds) < 0)
+            return -cli_usage("agent", "--drain-time is a number of seconds up to %d, not \"%s\"",
+                              AGENT_DRAIN_MAX, value);
+        return 0;
     case 'v':
         c->verbose++;
         return 0;
@@ -87,22 +113,25 @@ static int apply(int option, const char *value, struct agent_config *c)
     }
 }
 
-/* The file first, then the command line over it: 0, 1 when all is said (help), or an exit status
- * below 0. */
+enum { CONFIGURED = 0, SAID_HELP, CHECKED };
+
+/* The file first, then the command line over it: one of the above, or an exit status below 0. */
 static int configure(int argc, char **argv, struct agent_config *c)
 {
     const char *path = NULL;
     struct error e = ERROR_INIT;
-    int option;
+    bool check = false;
+    int option, r;
 
     optind = 1;
     while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
         if (option == 'h')
-            return fputs(help, stdout), 1;
+            return fputs(help, stdout), SAID_HELP;
         if (option == '?')
             return -cli_usage("agent", "the command line was not understood");
         if (option == OPT_CONFIG)
             path = optarg;
+        check |= option == OPT_CHECK;
     }
     if (agent_config_init(c) < 0)
         return -EXIT_FAILURE;
@@ -110,9 +139,8 @@ static int configure(int argc, char **argv, struct agent_config *c)
         return -cli_fail("agent", &e);
     optind = 1;
     while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0)
-        if (apply(option, optarg, c) < 0)
-            return -cli_usage("agent", "\"%s\" is no value for --%s", optarg,
-                              option == OPT_CONCURRENCY ? "concurrency" : "this option");
+        if ((r = apply(option, optarg, c)) < 0)
+            return r == -ENOMEM ? -EXIT_FAILURE : r;
     if (optind < argc && set(&c->backend, argv[optind++]) < 0)
         return -EXIT_FAILURE;
     if (optind < argc)
@@ -121,7 +149,31 @@ static int configure(int argc, char **argv, struct agent_config *c)
         return -cli_usage("agent", "the address of the BACKEND is missing");
     if (!c->tasks)
         return -cli_usage("agent", "--tasks DIR is missing");
-    return 0;
+    return check ? CHECKED : CONFIGURED;
+}
+
+/* What SIGHUP needs to read everything again. */
+struct reload {
+    int argc;
+    char **argv;
+    struct agent_config *config;
+};
+
+/* The new limits hold for jobs that start later; the rest belongs to the connection or to what root
+ * did at the start. */
+static void on_reload(void *userdata)
+{
+    const struct reload *reload = userdata;
+    struct agent_config new = {0};
+
+    if (configure(reload->argc, reload->argv, &new) >= 0) {
+        reload->config->pids = new.pids;
+        reload->config->frame_max = new.frame_max;
+        reload->config->drain_seconds = new.drain_seconds;
+    } else {
+        log_error("the configuration stays as it is");
+    }
+    agent_config_clear(&new);
 }
 
 int cli_agent(int argc, char **argv)
@@ -129,15 +181,19 @@ int cli_agent(int argc, char **argv)
     struct agent_config config = {0};
     struct agent *agent = NULL;
     struct error e = ERROR_INIT;
+    struct reload reload = {argc, argv, &config};
     int r = configure(argc, argv, &config);
 
-    if (r != 0) {
+    if (r == CHECKED)
+        printf("The configuration is good.\n");
+    if (r != CONFIGURED) {
         agent_config_clear(&config);
         return r > 0 ? EXIT_SUCCESS : -r;
     }
     log_setup(config.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "dockless agent");
     r = agent_open(&config, &agent, &e);
     if (r == 0) {
+        agent_on_reload(agent, on_reload, &reload);
         r = agent_run(agent, &e);
         agent_close(agent);
     }

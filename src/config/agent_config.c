@@ -26,6 +26,7 @@ static const struct setting settings[] = {
     {"store", SETTING_PATH, FIELD(store)},
     {"user", SETTING_TEXT, FIELD(user)},
     {"concurrency", SETTING_NUMBER, FIELD(concurrency), 0, AGENT_CONCURRENCY_MAX},
+    {"drain-time", SETTING_NUMBER, FIELD(drain_seconds), 0, AGENT_DRAIN_MAX},
 };
 
 static const struct setting limits[] = {
@@ -53,6 +54,7 @@ int agent_config_init(struct agent_config *c)
         .friendly_name = strdup(named ? host.nodename : "dockless"),
         .tmpdir = strdup(AGENT_TMPDIR_DEFAULT),
         .store = strdup(AGENT_STORE_DEFAULT),
+        .drain_seconds = AGENT_DRAIN_DEFAULT,
         .pids = AGENT_PIDS_DEFAULT,
         .frame_max = AGENT_FRAME_DEFAULT,
     };

@@ -23,17 +23,22 @@
 #define AGENT_FRAME_MAX     ((uint64_t)256 << 20)
 #define AGENT_FRAME_DEFAULT ((uint64_t)64 << 20)
 
+/** A drain longer than the longest job makes no sense. */
+#define AGENT_DRAIN_MAX     86400
+#define AGENT_DRAIN_DEFAULT 30
+
 struct agent_config {
-    char *backend;        /* zeromq address, "tcp://host:2001"; NULL until given */
-    char *tasks;          /* directory; NULL until given */
-    char *friendly_name;  /* default: the host name */
-    char *tmpdir;         /* default AGENT_TMPDIR_DEFAULT */
-    char *store;          /* default AGENT_STORE_DEFAULT */
-    char *user;           /* the agent's own user; NULL: "dockless", else a reserved numeric id */
-    uint64_t concurrency; /* 0: number of CPUs */
-    uint64_t pids;        /* tasks per sandbox; 0: no limit */
-    uint64_t frame_max;   /* bytes a grader may send in one frame */
-    int verbose;          /* -v given so often; not in the file */
+    char *backend;          /* zeromq address, "tcp://host:2001"; NULL until given */
+    char *tasks;            /* directory; NULL until given */
+    char *friendly_name;    /* default: the host name */
+    char *tmpdir;           /* default AGENT_TMPDIR_DEFAULT */
+    char *store;            /* default AGENT_STORE_DEFAULT */
+    char *user;             /* the agent's own user; NULL: "dockless", else a reserved numeric id */
+    uint64_t concurrency;   /* 0: number of CPUs */
+    uint64_t drain_seconds; /* that running jobs get after a SIGTERM */
+    uint64_t pids;          /* tasks per sandbox; 0: no limit */
+    uint64_t frame_max;     /* bytes a grader may send in one frame */
+    int verbose;            /* -v given so often; not in the file */
 };
 
 void agent_config_clear(struct agent_config *c);

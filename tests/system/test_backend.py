@@ -148,16 +148,6 @@ class Link(case.SystemTest):
 
 
 class Leaving(case.SystemTest):
-    def test_sigterm_answers_running_jobs_and_leaves_with_status_0(self):
-        agent = self.start_agent()
-        job = self.backend.new_job(self.courses.add("course/slow", run="sleep 100"))
-        self.backend.wait_started(job)
-        self.backend.serve(0.5)
-        agent.process.send_signal(signal.SIGTERM)
-        done = self.backend.wait_done(job, 10)
-        self.assertIn(done["result"][0], ("crash", "killed"))
-        self.assertEqual(agent.wait(), 0)
-
     def test_sigint_leaves_too(self):
         self.assertEqual(self.start_agent().stop(signal.SIGINT), 0)
 

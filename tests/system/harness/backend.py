@@ -26,6 +26,7 @@ class Backend:
         self.next_ping = 0.0
         self.peer = None  # identity of the agent that said hello last
         self.hellos = []
+        self.goodbyes = []
         self.pongs = 0
         self.jobs = {}  # job id -> "sent", "started" or "done"
         self.done = {}  # job id -> AgentJobDone
@@ -77,7 +78,9 @@ class Backend:
     def _take(self, message):
         kind = message["@type"]
         if kind == "AgentHello":
-            self.hellos.append(message)
+            # Without slots it is the last word of an agent that leaves.
+            known = self.hellos if message["available_job_slots"] > 0 else self.goodbyes
+            known.append(message)
             return
         if kind == "Pong":
             self.pongs += 1

@@ -1,0 +1,141 @@
+/* What may change while the agent runs: the store's images, and on SIGHUP the configuration.
+ *
+ * Environments found later serve jobs at once. They are announced when no job is running: a backend
+ * takes a second hello of one connection as a restart and gives up what the agent had. */
+#include "agent/agent_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+/* A change of the store is looked at when it has been quiet for so long: one load is several
+ * events. */
+#define SETTLE_USEC (200 * USEC_PER_MSEC)
+
+static void announce(struct agent *a)
+{
+    if (a->link && link_hello(a->link) == 0)
+        log_info("announced %zu environments", a->environments.n);
+    a->announce = false;
+}
+
+static void forget_retired(struct agent *a)
+{
+    for (size_t i = 0; i < a->n_retired; i++)
+        environments_clear(&a->retired[i]);
+    free(a->retired);
+    a->retired = NULL;
+    a->n_retired = 0;
+}
+
+void reload_idle(struct agent *a)
+{
+    forget_retired(a);
+    if (a->announce)
+        announce(a);
+}
+
+/* Whether both would be announced alike. */
+static bool are_same(const struct agent *a, const struct environments *other)
+{
+    _cleanup_buffer_ struct buffer now = {0}, then = {0};
+
+    if (environments_encode_hello(&a->environments, "", 0, &then) < 0 ||
+        environments_encode_hello(other, "", 0, &now) < 0)
+        return false;
+    return now.size == then.size && memcmp(now.data, then.data, now.size) == 0;
+}
+
+/* Running jobs point into the environments they started with, so these are kept until none is left.
+ */
+static int retire(struct agent *a)
+{
+    struct environments *grown = realloc(a->retired, (a->n_retired + 1) * sizeof(*grown));
+
+    if (!grown)
+        return -ENOMEM;
+    a->retired = grown;
+    a->retired[a->n_retired++] = a->environments;
+    a->environments = (struct environments){0};
+    return 0;
+}
+
+static void reload_environments(struct agent *a)
+{
+    struct environments found = {0};
+    struct error e = ERROR_INIT;
+
+    if (environments_load(a->store, &found, &e) < 0) {
+        log_error("the environments stay as they are: %s", e.text);
+        return;
+    }
+    if (are_same(a, &found) || retire(a) < 0) {
+        environments_clear(&found);
+        return;
+    }
+    a->environments = found;
+    log_info("the store has %zu environments now", found.n);
+    a->announce = true;
+    if (a->n_jobs == 0)
+        reload_idle(a);
+}
+
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source, (void)usec;
+    reload_environments(userdata);
+    return 0;
+}
+
+static int on_images(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    struct agent *a = userdata;
+
+    (void)source, (void)event;
+    sd_event_source_set_time(a->settle_timer, clock_monotonic_usec() + SETTLE_USEC);
+    return sd_event_source_set_enabled(a->settle_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_sighup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct agent *a = userdata;
+
+    (void)source, (void)info;
+    log_info("SIGHUP: reading configuration and store again");
+    if (a->on_reload)
+        a->on_reload(a->on_reload_data);
+    reload_environments(a);
+    return 0;
+}
+
+int reload_watch(struct agent *a, struct error *e)
+{
+    sigset_t mask;
+    int r;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGHUP);
+    r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+    if (r == 0)
+        r = sd_event_add_signal(a->event, &a->sighup_source, SIGHUP, on_sighup, a);
+    if (r >= 0)
+        r = sd_event_add_time(a->event, &a->settle_timer, CLOCK_MONOTONIC, 0, 0, on_settled, a);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(a->settle_timer, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_inotify_fd(a->event, &a->images_source, image_store_images_fd(a->store),
+                                    IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
+                                    on_images, a);
+    return r < 0 ? error_sys(e, r, "watching the store") : 0;
+}
+
+void reload_end(struct agent *a)
+{
+    sd_event_source_disable_unref(a->sighup_source);
+    sd_event_source_disable_unref(a->settle_timer);
+    sd_event_source_disable_unref(a->images_source);
+    forget_retired(a);
+}
