@@ -38,7 +38,7 @@ class GraderBytes(case.SystemTest):
     def test_a_length_just_below_2_gib_does_not_take_that_memory(self):
         before = host.rss_kib(self.agent.pid)
         self.assert_crashes(struct.pack("!I", 0x7FFFFFFF) + b"x" * 100000)
-        self.assertLess(host.rss_kib(self.agent.pid), before + 4096)
+        self.assert_memory_below(self.agent.pid, before + 4096)
 
     def test_little_endian_lengths(self):
         body = SUCCESS[4:]
@@ -99,7 +99,7 @@ class GraderBytes(case.SystemTest):
         task = self.courses.add("course/task", run="yes")
         done = self.grade(task, limits={"time": 1, "hard_time": 10})
         self.assertIn(done["result"][0], ("timeout", "crash"))
-        self.assertLess(host.rss_kib(self.agent.pid), 64 << 10)
+        self.assert_memory_below(self.agent.pid, 64 << 10)
 
     def test_endless_output_of_small_frames_does_not_starve_others(self):
         noise = self.courses.add("course/noise", run="while :; do cat says; done", says=frame({"type": "x"}) * 4000)
@@ -114,7 +114,7 @@ class GraderBytes(case.SystemTest):
         run = "i=0; while [ $i -lt 100 ]; do cat big; i=$((i+1)); done; cat says"
         task = self.courses.add("course/task", run=run, big=big, says=SUCCESS)
         self.assertEqual(self.grade(task)["result"], ("success", "done"))
-        self.assertLess(host.rss_kib(self.agent.pid), 128 << 10)
+        self.assert_memory_below(self.agent.pid, 128 << 10)
 
     def test_closed_stdio_is_no_crash_of_the_agent(self):
         task = self.courses.add("course/task", run="exec 0<&- 1>&- 2>&-; sleep 0.3")

@@ -39,7 +39,7 @@ class Many(case.SystemTest):
             self.assertEqual(self.grade(task)["result"], ("success", "done"))
         self.assertEqual(self.settled(agent, figures), figures)
         for pid, before in zip((agent.pid, agent.launcher), rss):
-            self.assertLess(host.rss_kib(pid), before + 512, host.describe(pid))
+            self.assert_memory_below(pid, before + 512)
 
     def test_jobs_of_every_ending_leave_the_agent_as_it_was(self):
         agent = self.start_agent()
