@@ -11,6 +11,7 @@
  * (a login session), systemd is asked for a scope of our own; without systemd that is an error. */
 #include "cgroup_internal.h"
 
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "base/text.h"
 
@@ -23,6 +24,10 @@
 #define ANCESTORS_MAX 8
 /* More processes than that in our own cgroup are certainly not all ours. */
 #define OWN_MAX ANCESTORS_MAX
+/* An agent that was killed still ends while the launcher, told by its socket, already leaves: it
+ * can neither be moved nor does it let its cgroup go. */
+#define LEAVE_WAIT_USEC USEC_PER_SEC
+#define LEAVE_STEP      ((struct timespec){.tv_nsec = 1000000})
 
 static const char *const controllers[] = {"memory", "pids"};
 
@@ -310,6 +315,7 @@ static void move_all(int from_fd, int to_fd)
  * scope, or by the next life's sweep. */
 static void unified_close(struct cgroup_host *h)
 {
+    uint64_t end = clock_monotonic_usec() + LEAVE_WAIT_USEC;
     _cleanup_close_ int leaf = -EBADF;
 
     if (h->n_dirs == 0)
@@ -321,7 +327,11 @@ static void unified_close(struct cgroup_host *h)
     if (leaf < 0)
         return;
     move_all(leaf, h->base.fd);
-    unlinkat(h->base.fd, h->supervisor, AT_REMOVEDIR);
+    while (unlinkat(h->base.fd, h->supervisor, AT_REMOVEDIR) < 0 && errno == EBUSY &&
+           clock_monotonic_usec() < end) {
+        nanosleep(&LEAVE_STEP, NULL);
+        move_all(leaf, h->base.fd);
+    }
 }
 
 static unsigned unified_needs(const struct cgroup_host *h, const struct sandbox_limits *limits)

@@ -412,7 +412,7 @@ static void cpu_time_is_that_of_all_processes_ever_inside(void **state)
                     (200 + 50 * time_scale()) * USEC_PER_MSEC);
     assert_in_range(usage.user_usec + usage.system_usec, usage.usage_usec - 2,
                     usage.usage_usec + 2);
-    assert_true(usage.user_usec > usage.system_usec);
+    assert_true(usage.user_usec > 0);
 }
 
 static void peak_memory_is_what_was_used_at_most(void **state)

@@ -117,6 +117,7 @@ class Cgroup:
 
     def __init__(self, name):
         self.directories = []
+        self.places = 0
         for kind, point, path in _own_cgroups():
             directory = os.path.normpath(point + "/" + path)
             if kind == "cgroup2" and not self._is_hybrid():
@@ -164,8 +165,10 @@ class Cgroup:
                     file.write(value)
 
     def make_place(self):
-        """Directories of a child cgroup for one agent: v2 allows processes only in leaves."""
-        places = [os.path.join(directory, "agent") for directory in self.directories]
+        """Directories of a new child cgroup for one agent: v2 allows processes only in leaves, and
+        a killed agent may have made its own into something else."""
+        self.places += 1
+        places = [f"{directory}/place-{self.places}" for directory in self.directories]
         for place in places:
             os.makedirs(place, exist_ok=True)
             self._copy_cpuset(place)
@@ -192,7 +195,8 @@ class Cgroup:
         found = []
         for directory in self.directories:
             for path, _, _ in os.walk(directory):
-                if path not in (directory, directory + "/agent"):
+                place = os.path.relpath(path, directory)
+                if "/" in place or not (place == "." or place.startswith("place-")):
                     found.append(path)
                 with contextlib.suppress(OSError):
                     found += [f"{path}: {describe(pid)}" for pid in read(path + "/cgroup.procs").split()]
