@@ -5,6 +5,7 @@
 #include "prepare.h"
 #include "result.h"
 #include "run_file.h"
+#include "ssh.h"
 #include "students.h"
 
 #include "base/fdio.h"
@@ -21,11 +22,12 @@
 #define READ_SIZE ((size_t)64 << 10)
 
 #define NO_RUN_FILE "'/task/run' could not be found"
+#define NOBODY_CAME "[SSH Debug] Nobody connected to the SSH server."
 #define RUN_FAILED                                                                                 \
     "An error occured while running the grading script. It is possible that it is non-executable " \
     "or made a timeout"
 
-enum grader_state { GRADER_WAITING, GRADER_RUNNING, GRADER_DONE };
+enum grader_state { GRADER_WAITING, GRADER_RUNNING, GRADER_DEBUGGING, GRADER_DONE };
 
 struct grader {
     enum grader_state state;
@@ -38,6 +40,7 @@ struct grader {
     struct students students;
     int outputs[2]; /* what the run file says, when debugging; -EBADF at its end */
     pid_t run;
+    struct ssh_session ssh;
 };
 
 static void grader_clear(struct grader *g)
@@ -74,18 +77,18 @@ static bool read_output(struct grader *g, int i)
 /* Feedback that says why the run file was not started. */
 static int refuse(struct feedback *f, const char *why)
 {
-    int k;
+    int k = json_set(&f->pool, &f->map, text_of("result"), json_text(text_of("crash")));
 
-    f->map = json_map();
-    k = json_set(&f->pool, &f->map, text_of("result"), json_text(text_of("crash")));
     return k < 0 ? k : json_set(&f->pool, &f->map, text_of("text"), json_text(text_of(why)));
 }
 
 /* Adds the feedback and the archive to the result. */
 static int collect(struct grader *g, struct feedback *f, struct error *e)
 {
-    int k = g->refusal ? refuse(f, g->refusal) : feedback_read(g->root_fd, f, e);
+    int k = feedback_read(g->root_fd, f, e);
 
+    if (k >= 0 && g->refusal)
+        k = refuse(f, g->refusal);
     if (k < 0 || f->map.map.count == 0)
         return k;
     g->result.feedback = &f->map;
@@ -165,7 +168,7 @@ static int start_run_file(struct grader *g, const struct runner_message *start, 
         if (k < 0)
             return k;
     }
-    p.argv = argv;
+    p.argv = (const char *const *)argv;
     p.out = out;
     p.err = err;
     k = strchr(argv[0], '/') ? run_file_make_executable(g->root_fd, argv[0]) : 0;
@@ -178,6 +181,43 @@ static int start_run_file(struct grader *g, const struct runner_message *start, 
     }
     g->state = GRADER_RUNNING;
     return 0;
+}
+
+/* Instead of the run file, somebody logs in. */
+static int start_debugging(struct grader *g, const struct runner_message *start, struct error *e)
+{
+    const char *user = start->run_as_root ? "root" : "worker";
+    _cleanup_buffer_ struct buffer b = {.max = STUDENTS_PACKET_MAX};
+    int k = ssh_start(g->root_fd, user, SSH_STAY_SECONDS, &g->ssh, e);
+
+    if (k < 0)
+        return error_prefix(e, k, "ssh");
+    k = runner_encode_ssh_debug(user, g->ssh.password, &b);
+    if (k >= 0)
+        k = fd_write_full(STDOUT_FILENO, b.data, b.size);
+    if (k < 0)
+        return error_sys(e, k, "send the password");
+    g->state = GRADER_DEBUGGING;
+    return 0;
+}
+
+/* Ends when who debugged has left. */
+static void look_after_login(struct grader *g)
+{
+    int k = ssh_look(&g->ssh, g->root_fd);
+
+    if (k == -EAGAIN)
+        return;
+    if (k == SSH_NOBODY)
+        g->refusal = NOBODY_CAME;
+    finish(g, 0, NULL);
+}
+
+static bool wants_login(const struct runner_message *start)
+{
+    struct wire_value debug;
+
+    return wire_read(start->debug, &debug) && wire_is_text(&debug, "ssh");
 }
 
 static bool wants_debug(const struct grader *g, const struct runner_message *start)
@@ -195,7 +235,7 @@ static void handle_start(struct grader *g, const struct runner_message *start)
     g->result.debug = wants_debug(g, start);
     k = prepare(g->root_fd, start, &g->refusal, &e);
     if (k >= 0 && !g->refusal)
-        k = start_run_file(g, start, &e);
+        k = wants_login(start) ? start_debugging(g, start, &e) : start_run_file(g, start, &e);
     if (g->state == GRADER_WAITING)
         finish(g, k, &e);
 }
@@ -275,7 +315,7 @@ static int serve(struct grader *g, struct error *e)
         fds[MESSAGES] = (struct pollfd){.fd = g->stdin_open ? STDIN_FILENO : -1, .events = POLLIN};
         for (int i = 0; i < 2; i++)
             fds[OUTPUTS + i] = (struct pollfd){.fd = g->outputs[i], .events = POLLIN};
-        if (poll(fds, STUDENTS + n, -1) < 0) {
+        if (poll(fds, STUDENTS + n, g->state == GRADER_DEBUGGING ? SSH_LOOK_MSEC : -1) < 0) {
             if (errno != EINTR)
                 return error_sys(e, -errno, "poll");
             continue;
@@ -288,6 +328,8 @@ static int serve(struct grader *g, struct error *e)
             reap(g);
         if (k >= 0 && fds[MESSAGES].revents && g->state != GRADER_DONE)
             k = read_messages(g, e);
+        if (g->state == GRADER_DEBUGGING)
+            look_after_login(g);
         if (k < 0 && g->state == GRADER_WAITING)
             return k;
         if (k < 0) /* no more students, but the job goes on */

@@ -3,6 +3,7 @@
  * State       Left when                               Then
  * WAITING     `start` came on stdin                   everything is prepared, the run file starts
  * RUNNING     the run file's process ended            its leftovers are killed, the result is sent
+ * DEBUGGING   who logged in by ssh has left           the same
  * DONE                                                exit
  *
  * Whatever goes wrong behind `start` is told in the result ("Exception occured in container (...)")

@@ -7,6 +7,7 @@
 
 #include <grp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -99,8 +100,9 @@ int run_file_make_executable(int root_fd, const char *path)
 
 /* execve(2) of a name that may have to be looked up; not execvp(3), which would give a file
  * without "#!" to a shell. Returns a negative errno. */
-static int execute(char *const *argv)
+static int execute(const char *const *words)
 {
+    char *const *argv = (char *const *)(uintptr_t)words; /* execv(3) only reads it */
     const char *path = getenv("PATH");
     char full[COMMAND_PATH_MAX];
     int best = -ENOENT;

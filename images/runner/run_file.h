@@ -16,7 +16,7 @@ int run_file_find(int root_fd, const char *run_cmd, char ***ret);
 
 /** What a process of the job starts with. */
 struct run_process {
-    char *const *argv;
+    const char *const *argv;
     int in, out, err; /* become 0, 1, 2; themselves above 2, or -EBADF for /dev/null */
     bool as_root;
 };

@@ -3,6 +3,7 @@
 #include "prepare.h"
 #include "run_file.h"
 #include "shell_words.h"
+#include "ssh.h"
 #include "student_link.h"
 
 #include "base/fdio.h"
@@ -142,7 +143,7 @@ static int start_command(struct student_container *s, const char *command, const
         return k;
     if (!argv)
         return error_set(e, -EINVAL, "the command is empty");
-    p.argv = argv;
+    p.argv = (const char *const *)argv;
     return run_process_start(&p, ret, e);
 }
 
@@ -167,6 +168,33 @@ static int run_command(struct student_container *s, struct error *e)
     status = wait_for(s, s->command);
     s->command = -1;
     return status;
+}
+
+/* Lets the student log in, and waits until they have left. Returns the exit status. */
+static int serve_login(struct student_container *s, struct error *e)
+{
+    struct ssh_session session;
+    int k = ssh_start(s->root_fd, s->order.user, 0, &session, e), status = -EAGAIN;
+
+    if (k >= 0)
+        k = student_link_send_password(s->link_fd, s->order.user, session.password);
+    if (k < 0)
+        return STATUS_ERROR;
+    while (status == -EAGAIN && s->link_fd >= 0) {
+        struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
+                               {.fd = s->link_fd, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        if (poll(fds, ARRAY_SIZE(fds), SSH_LOOK_MSEC) < 0 && errno != EINTR)
+            return STATUS_ERROR;
+        if (fds[1].revents)
+            read_signals(s);
+        while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
+            continue;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            continue;
+        status = ssh_look(&session, s->root_fd);
+    }
+    return status < 0 ? STATUS_ERROR : status;
 }
 
 /* The teardown script has no input, and nobody sees its output. */
@@ -202,6 +230,8 @@ static int obey(struct student_container *s, struct error *e)
     status = run_command(s, e);
     if (show_scripts(s, false, e) < 0)
         return STATUS_FAILED;
+    if (s->order.ssh)
+        status = serve_login(s, e);
     if (*s->order.teardown && run_teardown(s, e) < 0)
         return STATUS_FAILED;
     return status;

@@ -10,10 +10,12 @@
 #include "wire/frame.h"
 #include "wire/pack.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -63,6 +65,8 @@ struct job {
     size_t piece;           /* bytes of `start` written at a time; 0: all */
     bool no_start;          /* only end of file */
     bool no_sockets;        /* no /sockets */
+    bool debug_ssh;         /* debug: "ssh" */
+    const char *typed;      /* what is typed when a login is offered; NULL: nobody logs in */
     enum agent_habit habit;
     /* What came of it. */
     struct buffer output;    /* the body of the result */
@@ -70,9 +74,12 @@ struct job {
     int status;
     struct container_message asked; /* the last run_student */
     unsigned n_asked;
+    struct container_message offered; /* the last login */
+    int login_status;
     /* Its inside. */
     char dir[32]; /* root/ (mount point), task/, sockets/ */
     int to_grader;
+    pid_t grader;
     struct student_of_job students[JOB_STUDENTS_MAX];
     size_t n_students;
 };
@@ -114,7 +121,8 @@ static inline void bind_of_job(const struct job *j, const char *name, const char
 /* Fills the present directory, an empty tmpfs. */
 static inline void make_root(void)
 {
-    static const char *const dirs[] = {"usr", "proc", "dev", "etc", "tmp", "task", "program"};
+    static const char *const dirs[] = {"usr", "proc", "dev",     "dev/pts", "etc",
+                                       "tmp", "task", "program", "run"};
     static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
     static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/urandom"};
     char to[64];
@@ -131,8 +139,11 @@ static inline void make_root(void)
         make_file(&(struct file){.path = devices[i], .text = ""});
         bind_mount(devices[i], devices[i] + 1);
     }
+    MUST(mount("devpts", "dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620"));
+    MUST(symlink("pts/ptmx", "dev/ptmx"));
     MUST(symlink("/proc/self/fd", "dev/fd"));
     MUST(symlink("/proc/self/fd/1", "dev/stdout"));
+    MUST(chmod("tmp", 01777));
     make_file(&(struct file){.path = "/program/dockless-runner", .text = ""});
     bind_mount(DOCKLESS_RUNNER_PROGRAM, "program/dockless-runner");
     for (const struct command *c = commands; c->name; c++) {
@@ -141,6 +152,12 @@ static inline void make_root(void)
     }
     make_file(&(struct file){.path = "/etc/hosts", .text = "127.0.0.1 localhost\n"});
     make_file(&(struct file){.path = "/etc/resolv.conf", .text = ""});
+    make_file(&(struct file){.path = "/etc/passwd",
+                             .text = "root:x:0:0::/root:/bin/bash\n"
+                                     "worker:x:4242:4242::/task:/bin/bash\n"});
+    make_file(&(struct file){.path = "/etc/group", .text = "root:x:0:\nworker:x:4242:\n"});
+    make_file(&(struct file){.path = "/etc/shadow", .text = "root:*:1::::::\nworker:*:1::::::\n"});
+    make_file(&(struct file){.path = "/etc/shells", .text = "/bin/bash\n"});
 }
 
 static inline void fill_grader(const struct job *j)
@@ -200,6 +217,16 @@ static inline void become_container(const struct job *j, const char *student, in
     MUST(execve(path, (char **)(uintptr_t)argv, (char **)(uintptr_t)env));
 }
 
+static inline void raise_loopback(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    MUST(fd);
+    MUST(ioctl(fd, SIOCSIFFLAGS, &request));
+    close(fd);
+}
+
 /* The process returned is outside and exits as the container's first process does. */
 static inline pid_t start_container(const struct job *j, const char *student, const int *in,
                                     const int *out)
@@ -217,6 +244,7 @@ static inline pid_t start_container(const struct job *j, const char *student, co
     if (student)
         MUST(close_range(3, ~0U, 0));
     MUST(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET));
+    raise_loopback();
     inner = fork();
     MUST(inner);
     if (inner == 0)
@@ -229,15 +257,15 @@ static inline pid_t start_container(const struct job *j, const char *student, co
 static inline void send_start(const struct job *j)
 {
     static const char *const types[] = {"docker"};
-    static const uint8_t empty_map[] = {0x80}, booleans[] = {0xc2, 0xc3};
+    static const uint8_t empty_map[] = {0x80}, booleans[] = {0xc2, 0xc3}, ssh[] = "\xa3ssh";
     _cleanup_buffer_ struct buffer frame = {.max = WIRE_FRAME_MAX};
-    struct frame_start start = {.input =
-                                    j->input.size ? j->input : (struct wire_span){empty_map, 1},
-                                .debug = {&booleans[j->debug], 1},
-                                .environment_types = types,
-                                .n_types = 1,
-                                .run_cmd = j->run_cmd,
-                                .run_as_root = j->as_root};
+    struct frame_start start = {
+        .input = j->input.size ? j->input : (struct wire_span){empty_map, 1},
+        .debug = {j->debug_ssh ? ssh : &booleans[j->debug], j->debug_ssh ? 4 : 1},
+        .environment_types = types,
+        .n_types = 1,
+        .run_cmd = j->run_cmd,
+        .run_as_root = j->as_root};
     size_t piece;
 
     assert_int_equal(frame_encode_start(WIRE_MAIN, &start, &frame), 0);
@@ -316,6 +344,56 @@ static inline void student_ended(struct job *j, size_t i)
     *s = j->students[--j->n_students];
 }
 
+/* Logs in with the password that was offered and types, from inside the network of PID. */
+static inline void log_in(struct job *j, pid_t pid)
+{
+    char path[128], script[256], at[64];
+    const char *argv[] = {"/usr/bin/ssh",
+                          "-tt",
+                          "-oStrictHostKeyChecking=no",
+                          "-oLogLevel=ERROR",
+                          "-oUserKnownHostsFile=/dev/null",
+                          "-oConnectionAttempts=20",
+                          at,
+                          NULL};
+    int input[2], status;
+    pid_t client;
+
+    snprintf(path, sizeof(path), "%s/askpass", j->dir);
+    snprintf(script, sizeof(script), "#!/bin/sh\necho '%s'\n", j->offered.ssh_key);
+    status = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    assert_int_equal(fd_write_full(status, script, strlen(script)), 0);
+    close(status);
+    snprintf(at, sizeof(at), "%s@127.0.0.1", j->offered.ssh_user);
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    client = fork();
+    assert_true(client >= 0);
+    if (client == 0) {
+        const char *env[] = {"SSH_ASKPASS_REQUIRE=force", "TERM=dumb", script, NULL};
+        char namespace[64];
+        snprintf(namespace, sizeof(namespace), "/proc/%d/ns/net", (int)pid);
+        MUST(setns(open(namespace, O_RDONLY | O_CLOEXEC), CLONE_NEWNET));
+        snprintf(script, sizeof(script), "SSH_ASKPASS=%s", path);
+        MUST(dup2(input[0], STDIN_FILENO));
+        MUST(setsid());
+        usleep(300000); /* the server opens its socket after its password was sent */
+        MUST(execve(argv[0], (char **)(uintptr_t)argv, (char **)(uintptr_t)env));
+    }
+    assert_int_equal(fd_write_full(input[1], j->typed, strlen(j->typed)), 0);
+    assert_int_equal(waitpid(client, &status, 0), client);
+    j->login_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    close(input[0]);
+    close(input[1]);
+}
+
+static inline void handle_login(struct job *j, struct container_message *m)
+{
+    container_message_clear(&j->offered);
+    j->offered = *m;
+    if (j->typed)
+        log_in(j, j->n_students ? j->students[j->n_students - 1].pid : j->grader);
+}
+
 static inline void handle_frame(struct job *j, const uint8_t *body, size_t size)
 {
     struct container_message m = CONTAINER_MESSAGE_INIT;
@@ -325,6 +403,10 @@ static inline void handle_frame(struct job *j, const uint8_t *body, size_t size)
         container_message_clear(&j->asked);
         j->asked = m;
         handle_run_student(j);
+        return;
+    }
+    if (m.type == CONTAINER_SSH_DEBUG || m.type == CONTAINER_SSH_STUDENT) {
+        handle_login(j, &m);
         return;
     }
     assert_int_equal(m.type, CONTAINER_RESULT);
@@ -394,7 +476,7 @@ static inline void run_job(struct job *j)
     make_job_dirs(j);
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    pid = start_container(j, NULL, in, out);
+    pid = j->grader = start_container(j, NULL, in, out);
     close(in[0]);
     close(out[1]);
     j->to_grader = in[1];
@@ -423,6 +505,7 @@ static inline void job_clear(struct job *j)
 {
     buffer_clear(&j->output);
     container_message_clear(&j->asked);
+    container_message_clear(&j->offered);
 }
 #define _cleanup_job_ _cleanup_(job_clear)
 
