@@ -2,7 +2,8 @@
 
 #include <zstd.h>
 
-#define INPUT_SIZE ((size_t)128 << 10)
+/* Half of the pipe it mostly reads from: whoever fills that sleeps and wakes with every read. */
+#define INPUT_SIZE ((size_t)512 << 10)
 
 struct inflater {
     enum layer_compression compression;

@@ -8,16 +8,21 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Slots are multiples of a tar block, so that headers rarely straddle two; all of them together fit
- * a second-level cache. */
-#define SLOT_SIZE  ((size_t)128 << 10)
-#define SLOT_COUNT 8
+/* Slots are multiples of a tar block, so that headers do not straddle two; all of them together fit
+ * a second-level cache. Whoever waits is woken when there is work for a while, not for one slot:
+ * with fewer cores than threads, taking turns costs more than waiting. */
+#define SLOT_SIZE   ((size_t)128 << 10)
+#define SLOT_COUNT  16
+#define SLOT_WAKING (SLOT_COUNT / 2)
 
 enum { READER_HASH, READER_TAR, READER_COUNT };
 
+/* How many filled slots a reader that found none waits for. */
+static const unsigned long waits_for[READER_COUNT] = {SLOT_COUNT / 2, SLOT_COUNT / 4};
+
 struct ring {
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    pthread_cond_t filled[READER_COUNT], drained;
     uint8_t *slots; /* owned, SLOT_COUNT of SLOT_SIZE */
     size_t sizes[SLOT_COUNT];
     unsigned long written, read[READER_COUNT]; /* slots so far */
@@ -47,7 +52,7 @@ static uint8_t *begin_write(struct ring *r)
 
     pthread_mutex_lock(&r->mutex);
     while (!r->abandoned && r->written - slowest(r) == SLOT_COUNT)
-        pthread_cond_wait(&r->changed, &r->mutex);
+        pthread_cond_wait(&r->drained, &r->mutex);
     if (!r->abandoned)
         slot = r->slots + r->written % SLOT_COUNT * SLOT_SIZE;
     pthread_mutex_unlock(&r->mutex);
@@ -56,13 +61,19 @@ static uint8_t *begin_write(struct ring *r)
 
 static void end_write(struct ring *r, size_t size)
 {
+    bool wake[READER_COUNT];
+
     pthread_mutex_lock(&r->mutex);
     if (size > 0)
         r->sizes[r->written++ % SLOT_COUNT] = size;
     else
         r->ended = true;
-    pthread_cond_broadcast(&r->changed);
+    for (int i = 0; i < READER_COUNT; i++)
+        wake[i] = r->ended || r->written - r->read[i] >= waits_for[i];
     pthread_mutex_unlock(&r->mutex);
+    for (int i = 0; i < READER_COUNT; i++)
+        if (wake[i])
+            pthread_cond_signal(&r->filled[i]);
 }
 
 /* The reader's next slot and its size, 0 at the end. */
@@ -71,8 +82,9 @@ static size_t begin_read(struct ring *r, int reader, const uint8_t **ret)
     size_t size = 0;
 
     pthread_mutex_lock(&r->mutex);
-    while (!r->ended && r->read[reader] == r->written)
-        pthread_cond_wait(&r->changed, &r->mutex);
+    if (r->read[reader] == r->written)
+        while (!r->ended && r->written - r->read[reader] < waits_for[reader])
+            pthread_cond_wait(&r->filled[reader], &r->mutex);
     if (r->read[reader] < r->written) {
         unsigned long slot = r->read[reader] % SLOT_COUNT;
         *ret = r->slots + slot * SLOT_SIZE;
@@ -84,10 +96,14 @@ static size_t begin_read(struct ring *r, int reader, const uint8_t **ret)
 
 static void end_read(struct ring *r, int reader)
 {
+    bool wake;
+
     pthread_mutex_lock(&r->mutex);
     r->read[reader]++;
-    pthread_cond_broadcast(&r->changed);
+    wake = r->written - slowest(r) <= SLOT_WAKING;
     pthread_mutex_unlock(&r->mutex);
+    if (wake)
+        pthread_cond_signal(&r->drained);
 }
 
 static ssize_t read_input(void *userdata, void *data, size_t size)
@@ -198,7 +214,7 @@ static int run_threads(struct pipeline *p, int root_fd, struct layer_notes *note
     r = hashes ? unpack(p, root_fd, notes, e) : error_sys(e, r, "thread");
     pthread_mutex_lock(&p->ring.mutex);
     p->ring.abandoned = true;
-    pthread_cond_broadcast(&p->ring.changed);
+    pthread_cond_signal(&p->ring.drained);
     pthread_mutex_unlock(&p->ring.mutex);
     pthread_join(inflating, NULL);
     if (hashes)
@@ -212,7 +228,8 @@ int pipeline_run(int in_fd, enum layer_compression compression, int root_fd,
     _cleanup_free_ uint8_t *slots = aligned_alloc(4096, SLOT_COUNT * SLOT_SIZE);
     struct pipeline p = {
         .ring = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-                 .changed = PTHREAD_COND_INITIALIZER,
+                 .filled = {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER},
+                 .drained = PTHREAD_COND_INITIALIZER,
                  .slots = slots},
         .in_fd = in_fd,
         .compression = compression,

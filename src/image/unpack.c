@@ -138,40 +138,65 @@ static int write_quietly(int fd, const void *data, size_t size)
     return r;
 }
 
-/* Copies the blob into the pipe and hashes it on the way; to the end even when the child has given
- * up, since a wrong digest explains anything else. */
-static int feed(const struct unpack_request *q, int fd, struct error *e)
+/* An uncompressed blob is the very stream that the child hashes for the diffID: once is enough. */
+static bool child_hashes_blob(const struct unpack_request *q)
 {
-    _cleanup_hasher_ struct hasher hasher = {0};
-    _cleanup_free_ uint8_t *data = malloc(FEED_SIZE);
-    struct digest found;
-    char text[DIGEST_TEXT_SIZE];
-    uint64_t done = 0;
-    bool wanted = true;
-    int r = data ? hasher_start(&hasher, q->blob->digest.algorithm) : -ENOMEM;
+    return q->blob->compression == LAYER_PLAIN && digest_equal(&q->blob->digest, q->diff_id);
+}
 
-    while (r >= 0 && done < q->blob->size) {
+/* Reads the blob to its end, hashing it and copying it to FD as long as anybody reads there, unless
+ * FD is negative. To the end even when the child has given up, since a wrong digest explains
+ * anything else. */
+static int read_blob(const struct unpack_request *q, int fd, struct hasher *hasher, struct error *e)
+{
+    _cleanup_free_ uint8_t *data = malloc(FEED_SIZE);
+    uint64_t done = 0;
+
+    if (!data)
+        return error_sys(e, -ENOMEM, "buffer");
+    while (done < q->blob->size) {
         size_t want = (size_t)MIN((uint64_t)FEED_SIZE, q->blob->size - done);
         ssize_t n = fd_read_full(q->blob_fd, data, want);
-        if (n <= 0) {
-            r = n < 0 ? (int)n : -EBADMSG;
-            break;
-        }
-        if (wanted && write_quietly(fd, data, (size_t)n) < 0)
-            wanted = false;
-        r = hasher_update(&hasher, data, (size_t)n);
+        if (n < 0)
+            return error_sys(e, (int)n, "read the blob");
+        if (n == 0)
+            return error_set(e, -EBADMSG, "the blob has become shorter");
+        if (fd >= 0 && write_quietly(fd, data, (size_t)n) < 0)
+            fd = -EBADF;
+        if (hasher->context && hasher_update(hasher, data, (size_t)n) < 0)
+            return error_set(e, -EIO, "cannot hash");
         done += (uint64_t)n;
         if (q->progress)
             q->progress(q->userdata, done);
     }
-    if (r >= 0)
-        r = hasher_finish(&hasher, &found);
+    return 0;
+}
+
+static int read_and_hash_blob(const struct unpack_request *q, int fd, struct error *e)
+{
+    _cleanup_hasher_ struct hasher hasher = {0};
+    struct digest found;
+    char text[DIGEST_TEXT_SIZE];
+    int r;
+
+    if (hasher_start(&hasher, q->blob->digest.algorithm) < 0)
+        return error_set(e, -EIO, "cannot hash");
+    r = read_blob(q, fd, &hasher, e);
     if (r < 0)
-        return error_sys(e, r, "read the blob");
+        return r;
+    if (hasher_finish(&hasher, &found) < 0)
+        return error_set(e, -EIO, "cannot hash");
     if (!digest_equal(&found, &q->blob->digest))
         return error_set(e, -EBADMSG, "digest mismatch: the blob's content is %s",
                          digest_text(&found, text));
     return 0;
+}
+
+static int feed(const struct unpack_request *q, int fd, struct error *e)
+{
+    struct hasher none = {0};
+
+    return child_hashes_blob(q) ? read_blob(q, fd, &none, e) : read_and_hash_blob(q, fd, e);
 }
 
 /* Every path as the tree writer gives it: canonical, and so bounded. */
@@ -210,6 +235,7 @@ static int receive_list(int fd, uint64_t size, struct path_list *ret)
 /* 0 when a whole report came, whatever it says. */
 static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
 {
+    char text[DIGEST_TEXT_SIZE];
     int r = 0;
 
     if (fd_read_full(fd, ret, sizeof(*ret)) != sizeof(*ret))
@@ -218,10 +244,14 @@ static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
     for (char *p = ret->error.text; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127)
             *p = '?';
-    if (ret->bytes > LAYER_BYTES_MAX || ret->entries > LAYER_ENTRIES_MAX)
-        return -EBADMSG;
     ret->diff_id.algorithm = DIGEST_SHA256;
     ret->diff_id.hex[DIGEST_HEX_MAX] = 0;
+    if (ret->error.code == 0 && digest_parse(digest_text(&ret->diff_id, text), &ret->diff_id) < 0)
+        return -EBADMSG;
+    if (ret->bytes > LAYER_BYTES_MAX || ret->entries > LAYER_ENTRIES_MAX + 1 ||
+        ret->dropped_devices > ret->entries ||
+        ret->dropped_xattrs > ret->entries * ENTRY_XATTRS_MAX)
+        return -EBADMSG;
     notes->bytes = ret->bytes;
     notes->entries = ret->entries;
     notes->dropped_devices = ret->dropped_devices;
@@ -311,7 +341,16 @@ static int run_child(const struct unpack_request *q, struct layer_notes *notes, 
     r = talk(q, pid, TAKE_FD(input_write), report_read, &report, notes, &received, e);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return r < 0 ? r : judge(q, received, status, &report, e);
+    if (r < 0)
+        return r;
+    r = judge(q, received, status, &report, e);
+    /* Whatever it was, damage of the blob explains it better. */
+    if (r < 0 && child_hashes_blob(q) && lseek(q->blob_fd, 0, SEEK_SET) == 0) {
+        struct error digest_error = ERROR_INIT;
+        if (read_and_hash_blob(q, -EBADF, &digest_error) < 0 && e)
+            *e = digest_error;
+    }
+    return r;
 }
 
 int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct error *e)
