@@ -171,7 +171,8 @@ const char *show_foreign(const char *text, char *buf)
             break;
         }
         /* U+0080..U+009F are terminal controls, too. */
-        bool c1 = c == 0xc2 && (unsigned char)p[1] < 0xa0;
+        bool c1 = (c == 0xc2 && (unsigned char)p[1] < 0xa0) ||
+                  (c < 0xa0 && p > text && (unsigned char)p[-1] == 0xc2);
         if (c < ' ' || c == 127 || c == '"' || c1 || (c >= 128 && !utf8))
             used += (size_t)sprintf(buf + used, "\\x%02x", c);
         else
