@@ -166,11 +166,29 @@ static int set_options(void *socket)
     return 0;
 }
 
+/* ZeroMQ tries a socket that we may not write to for ever and says nothing. One that is not there
+ * may come yet. */
+static int check_permission(const struct link *l, struct error *e)
+{
+    const char *path = l->address + strlen("ipc://");
+
+    if (strncmp(l->address, "ipc:///", strlen("ipc:///")) != 0 || access(path, W_OK) == 0 ||
+        errno != EACCES)
+        return 0;
+    return error_set(
+        e, -EACCES,
+        "backend %s: user %u, which the agent runs as, may not write to this socket (see --user)",
+        l->address, geteuid());
+}
+
 static int connect_backend(struct link *l, struct error *e)
 {
     size_t size = sizeof(int);
     int fd, r;
 
+    r = check_permission(l, e);
+    if (r < 0)
+        return r;
     l->socket = zmq_socket(l->context, ZMQ_DEALER);
     if (!l->socket)
         return error_set(e, -errno, "zmq_socket: %s", zmq_strerror(errno));

@@ -5,6 +5,7 @@ import signal
 import time
 
 from harness import case, images
+from harness.backend import Backend
 from harness.tasks import SUCCESS, result
 
 
@@ -147,6 +148,28 @@ class Reloading(case.SystemTest):
         self.write_config("concurrency: 3\n")
         done = case.run(*words)
         self.assertEqual((done.returncode, done.stdout), (0, "The configuration is good.\n"))
+
+
+class Sockets(case.SystemTest):
+    def test_an_ipc_socket_that_the_agent_may_not_write_to_is_named(self):
+        path = self.directory + "/backend.sock"
+        backend = Backend(f"ipc://{path}")
+        self.addCleanup(backend.close)
+        os.chmod(path, 0o600)
+        done = case.run(
+            "agent", f"ipc://{path}", "--tasks", self.courses.directory, "--store", case.shared_store(),
+            "--tmpdir", self.directory + "/tmp",
+        )
+        self.assert_last_line(done, path, "user 524272", "may not write")
+
+    def test_an_ipc_socket_that_it_may_write_to_serves(self):
+        path = self.directory + "/backend.sock"
+        self.backend.close()
+        self.backend = Backend(f"ipc://{path}")
+        self.addCleanup(self.backend.close)
+        os.chmod(path, 0o777)
+        self.start_agent()
+        self.assertEqual(self.grade(self.courses.says("course/task", SUCCESS))["result"], ("success", "done"))
 
 
 if __name__ == "__main__":
