@@ -76,10 +76,14 @@ static inline int use_memory(uint64_t bytes)
     return 0;
 }
 
+/** After this many seconds what a failed test left running ends by itself. */
+#define CHILD_SECONDS_MAX 300
+
 /* Sleeps until it is killed. */
 static inline int sleep_on(uint64_t unused)
 {
     (void)unused;
+    alarm(CHILD_SECONDS_MAX);
     while (pause() < 0)
         ;
     return 0;
@@ -91,6 +95,7 @@ static inline int burn(uint64_t usec)
     struct timespec ts;
     volatile uint64_t n = 0;
 
+    alarm(CHILD_SECONDS_MAX);
     do {
         for (int i = 0; i < 20000; i++)
             n = n + 1;

@@ -80,7 +80,6 @@ static int leave_orphan(uint64_t unused)
     if (pipe2(fds, O_CLOEXEC) < 0)
         return 1;
     if (fork() == 0) {
-        alarm(60);
         close_range(3, ~0U, 0);
         sleep_on(unused);
     }
@@ -227,13 +226,14 @@ static void notes_cannot_point_at_others(void **state)
     struct fixture *f = *state;
     const struct sandbox_limits limits = {0};
     _cleanup_free_ char *name = NULL, *lookalike = NULL, *notes = NULL, *link = NULL;
+    _cleanup_free_ char *other = text_printf("t-other-%d", (int)getpid());
     _cleanup_strv_ char **paths = NULL;
     struct cgroup_host *host;
     struct cgroup *cg;
     pid_t pid;
     int fd;
 
-    assert_int_equal(cgroup_host_open("t-other", &host, NULL), 0);
+    assert_int_equal(cgroup_host_open(other, &host, NULL), 0);
     assert_int_equal(cgroup_create(host, "s1", &limits, &cg, NULL), 0);
     assert_int_equal(cgroup_host_paths(host, &paths), 0);
     pid = spawn_in(cg, sleep_on, 0);
@@ -245,9 +245,8 @@ static void notes_cannot_point_at_others(void **state)
     assert_int_equal(mkdirat(f->scratch, lookalike, 0700), 0);
     link = text_printf("%s/link", f->path);
     assert_int_equal(symlink(paths[0], link), 0);
-    notes =
-        text_printf("%s\n%s/s1\n%s/%s\n%s/../%s\nrelative/%s\n%s/%s\n/\n\n", paths[0], paths[0],
-                    f->path, lookalike, paths[0], "dockless-t-other", lookalike, link, lookalike);
+    notes = text_printf("%s\n%s/s1\n%s/%s\n%s/../dockless-%s\nrelative/%s\n%s/%s\n/\n\n", paths[0],
+                        paths[0], f->path, lookalike, paths[0], other, lookalike, link, lookalike);
     write_text(fd, "cgroups", notes);
     close(fd);
     assert_int_equal(sweep_instances(f->scratch, NULL), 1);
