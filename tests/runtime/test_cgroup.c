@@ -138,7 +138,7 @@ static void zero_means_no_limit(void **state)
     uint32_t events;
 
     make(f, 0, 0);
-    assert_int_equal(run(f->cg, use_memory, 100 * MIB), 0);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 0);
     assert_false(cgroup_oom_happened(f->cg));
     assert_true(strcmp(value(f, "pids.max"), "max") == 0 || strcmp(value(f, "pids.max"), "-") == 0);
     assert_true(cgroup_oom_fd(f->cg, &events) < 0);
@@ -174,8 +174,8 @@ static void memory_below_the_limit_is_not_out_of_memory(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 64 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 0);
+    make(f, 32 * MIB, 0);
+    assert_int_equal(run(f->cg, use_memory, 20 * MIB), 0);
     assert_false(cgroup_oom_happened(f->cg));
 }
 
@@ -183,8 +183,8 @@ static void memory_over_the_limit_is_out_of_memory(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 32 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 200 * MIB), 256 + SIGKILL);
+    make(f, 16 * MIB, 0);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(oom_notice_is_ready(f->cg));
     assert_true(cgroup_oom_happened(f->cg));
     /* Told again whenever it is asked. */
@@ -205,8 +205,8 @@ static void a_childs_excess_counts_for_all(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 32 * MIB, 0);
-    run(f->cg, child_uses_memory, 200 * MIB);
+    make(f, 16 * MIB, 0);
+    run(f->cg, child_uses_memory, 40 * MIB);
     assert_true(cgroup_oom_happened(f->cg));
 }
 
@@ -227,8 +227,8 @@ static void shared_memory_over_the_limit_is_out_of_memory(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 32 * MIB, 0);
-    assert_int_equal(run(f->cg, write_shared_memory, 200 * MIB), 256 + SIGKILL);
+    make(f, 16 * MIB, 0);
+    assert_int_equal(run(f->cg, write_shared_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
 }
 
@@ -254,9 +254,9 @@ static void kernel_memory_over_the_limit_is_out_of_memory(void **state)
     struct rlimit files;
 
     getrlimit(RLIMIT_NOFILE, &files);
-    assert_true(files.rlim_max > 2048);
-    make(f, 24 * MIB, 0);
-    assert_int_equal(run(f->cg, fill_pipes, 60 * MIB), 256 + SIGKILL);
+    assert_true(files.rlim_max > 1024);
+    make(f, 12 * MIB, 0);
+    assert_int_equal(run(f->cg, fill_pipes, 30 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
 }
 
@@ -282,8 +282,8 @@ static void file_pages_are_given_back_instead(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 24 * MIB, 0);
-    assert_int_equal(run(f->cg, write_file, 64 * MIB), 0);
+    make(f, 16 * MIB, 0);
+    assert_int_equal(run(f->cg, write_file, 40 * MIB), 0);
     assert_false(cgroup_oom_happened(f->cg));
 }
 
@@ -302,8 +302,8 @@ static void a_shortage_above_is_not_the_sandboxs_own(void **state)
     struct fixture *f = *state;
 
     make(f, 200 * MIB, 0);
-    limit_everybody(f, 32 * MIB);
-    assert_int_equal(run(f->cg, use_memory, 100 * MIB), 256 + SIGKILL);
+    limit_everybody(f, 16 * MIB);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_false(cgroup_oom_happened(f->cg));
 }
 
@@ -311,24 +311,24 @@ static void an_own_shortage_after_one_above_is_seen(void **state)
 {
     struct fixture *f = *state;
 
-    make(f, 64 * MIB, 0);
-    limit_everybody(f, 32 * MIB);
-    assert_int_equal(run(f->cg, use_memory, 100 * MIB), 256 + SIGKILL);
+    make(f, 32 * MIB, 0);
+    limit_everybody(f, 16 * MIB);
+    assert_int_equal(run(f->cg, use_memory, 24 * MIB), 256 + SIGKILL);
     assert_false(cgroup_oom_happened(f->cg));
     limit_everybody(f, 512 * MIB);
-    assert_int_equal(run(f->cg, use_memory, 100 * MIB), 256 + SIGKILL);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
 }
 
 static void a_neighbours_shortage_is_not_ours(void **state)
 {
     struct fixture *f = *state;
-    struct sandbox_limits limits = {.memory_bytes = 32 * MIB};
+    struct sandbox_limits limits = {.memory_bytes = 16 * MIB};
     struct cgroup *other = NULL;
 
-    make(f, 32 * MIB, 0);
+    make(f, 16 * MIB, 0);
     assert_int_equal(cgroup_create(f->host, "s2", &limits, &other, NULL), 0);
-    assert_int_equal(run(other, use_memory, 100 * MIB), 256 + SIGKILL);
+    assert_int_equal(run(other, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(other));
     assert_false(cgroup_oom_happened(f->cg));
     cgroup_destroy(other);
@@ -421,15 +421,15 @@ static void peak_memory_is_what_was_used_at_most(void **state)
     struct cgroup_usage usage;
 
     make(f, 200 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 50 * MIB), 0);
-    assert_int_equal(run(f->cg, use_memory, 10 * MIB), 0);
+    assert_int_equal(run(f->cg, use_memory, 24 * MIB), 0);
+    assert_int_equal(run(f->cg, use_memory, 5 * MIB), 0);
     wait_until_empty(f->cg);
     assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
     if (strcmp(value(f, "memory.peak"), "-") == 0 &&
         strcmp(value(f, "memory.max_usage_in_bytes"), "-") == 0)
         assert_true(usage.memory_peak == SANDBOX_ABSENT);
     else
-        assert_in_range(usage.memory_peak, 50 * MIB, 56 * MIB);
+        assert_in_range(usage.memory_peak, 24 * MIB, 30 * MIB);
 }
 
 static void counters_start_at_zero_under_a_name_used_before(void **state)
@@ -438,7 +438,7 @@ static void counters_start_at_zero_under_a_name_used_before(void **state)
     struct cgroup_usage usage;
 
     make(f, 100 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 50 * MIB), 0);
+    assert_int_equal(run(f->cg, use_memory, 24 * MIB), 0);
     wait_until_empty(f->cg);
     cgroup_destroy(TAKE_PTR(f->cg));
     make(f, 100 * MIB, 0);

@@ -17,6 +17,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 /* In processes that are not cmocka's: tells the place and ends the scenario. */
@@ -113,7 +114,7 @@ static bool is_in(pid_t pid, const char *end)
 /* Opens a host as a launcher does, runs something under a limit, closes. */
 static int work_as_launcher(struct fixture *f)
 {
-    const struct sandbox_limits limits = {.memory_bytes = 32 * MIB, .pids = 5};
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB, .pids = 5};
     _cleanup_strv_ char **paths = NULL;
     struct error e = ERROR_INIT;
     struct cgroup_host *h;
@@ -130,7 +131,7 @@ static int work_as_launcher(struct fixture *f)
         CHECK(strcmp(paths[i], expected) == 0);
     }
     CHECK(cgroup_create(h, "s1", &limits, &cg, &e) == 0);
-    CHECK(wait_status(spawn_in(cg, use_memory, 100 * MIB)) == 256 + SIGKILL);
+    CHECK(wait_status(spawn_in(cg, use_memory, 40 * MIB)) == 256 + SIGKILL);
     CHECK(cgroup_oom_happened(cg));
     cgroup_destroy(cg);
     if (strcmp(cgroup_host_driver(h), "unified") == 0)
@@ -224,6 +225,16 @@ static int open_refused(struct fixture *f, int expected, const char *word)
 
 static pid_t stranger;
 
+/* Whether PID runs this test. */
+static bool own_program(pid_t pid)
+{
+    _cleanup_free_ char *path = text_printf("/proc/%d/exe", (int)pid);
+    struct stat own, other;
+
+    return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+           own.st_ino == other.st_ino && own.st_dev == other.st_dev;
+}
+
 static int meet_a_stranger(struct fixture *f)
 {
     char word[32];
@@ -272,9 +283,44 @@ static void other_agents_are_never_moved(void **state)
     assert_int_equal(wait_status(stranger), 256 + SIGKILL);
 }
 
+/* The agent becomes another program before its launcher looks around, and tells by RESULT_FD what
+ * that saw. */
+static int result_fd;
+
+static int leave_a_launcher_behind(struct fixture *f)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        stranger = getppid();
+        for (int tries = 0; tries < 10000 && own_program(stranger); tries++)
+            usleep(1000);
+        pid = meet_a_stranger(f);
+        _exit(write(result_fd, &pid, sizeof(pid)) != (ssize_t)sizeof(pid));
+    }
+    return become_another_program(f);
+}
+
+static void a_parent_of_another_program_is_never_moved(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2], result = -1;
+    pid_t pid;
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    result_fd = fds[1];
+    pid = start_inside(f, leave_a_launcher_behind);
+    close(fds[1]);
+    assert_int_equal(read(fds[0], &result, sizeof(result)), sizeof(result));
+    close(fds[0]);
+    assert_int_equal(result, 0);
+    kill(pid, SIGKILL);
+    assert_int_equal(wait_status(pid), 256 + SIGKILL);
+}
+
 static int meet_a_stranger_under_systemd(struct fixture *f)
 {
-    const struct sandbox_limits limits = {.memory_bytes = 32 * MIB, .pids = 5};
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB, .pids = 5};
     struct error e = ERROR_INIT;
     struct cgroup_host *h;
     struct cgroup *cg;
@@ -287,7 +333,7 @@ static int meet_a_stranger_under_systemd(struct fixture *f)
     CHECK(is_in(stranger, "/place"));
     CHECK(is_in(getpid(), "/dockless-t-inner.scope/dockless-t-inner-supervisor"));
     CHECK(cgroup_create(h, "s1", &limits, &cg, &e) == 0);
-    CHECK(wait_status(spawn_in(cg, use_memory, 100 * MIB)) == 256 + SIGKILL);
+    CHECK(wait_status(spawn_in(cg, use_memory, 40 * MIB)) == 256 + SIGKILL);
     CHECK(cgroup_oom_happened(cg));
     cgroup_destroy(cg);
     cgroup_host_close(h);
@@ -339,6 +385,7 @@ int main(void)
     const struct CMUnitTest no_systemd_tests[] = {
         TEST(a_controller_that_is_not_given_to_us_is_named),
         TEST(strangers_are_never_moved),
+        TEST(a_parent_of_another_program_is_never_moved),
         TEST(other_agents_are_never_moved),
     };
     struct cgroup_dir v1 = CGROUP_DIR_INIT;

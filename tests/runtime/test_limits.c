@@ -271,10 +271,10 @@ static void an_excess_between_two_looks_counts(void **state)
 static void memory_beyond_the_limit_ends_it(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.memory_bytes = 32 * MIB};
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB};
     struct sandbox_report report = {0};
 
-    start(f, &limits, use_memory, 200 * MIB);
+    start(f, &limits, use_memory, 40 * MIB);
     assert_int_equal(finish(f, &report), SANDBOX_OUT_OF_MEMORY);
 }
 
@@ -291,11 +291,11 @@ static int survive_a_childs_excess(uint64_t bytes)
 static void a_childs_excess_ends_the_whole(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.memory_bytes = 32 * MIB,
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB,
                                           .wall_time_usec = 15 * USEC_PER_SEC};
     struct sandbox_report report = {0};
 
-    start(f, &limits, survive_a_childs_excess, 200 * MIB);
+    start(f, &limits, survive_a_childs_excess, 40 * MIB);
     assert_int_equal(finish(f, &report), SANDBOX_OUT_OF_MEMORY);
     /* By the memory watch, not by the clock. */
     assert_true(report.wall_usec < 10 * USEC_PER_SEC);
@@ -317,10 +317,10 @@ static void a_request_to_kill_is_the_verdict(void **state)
 static void memory_goes_before_time_and_a_request_before_both(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.memory_bytes = 32 * MIB, .cpu_time_usec = 1};
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB, .cpu_time_usec = 1};
     struct sandbox_report report = {0};
 
-    start(f, &limits, use_memory, 200 * MIB);
+    start(f, &limits, use_memory, 40 * MIB);
     assert_int_equal(waitid(P_PID, (id_t)f->pid, &f->ended, WEXITED | WNOWAIT), 0);
     assert_int_equal(finish(f, &report), SANDBOX_OUT_OF_MEMORY);
     limits_kill(f->limits);
