@@ -86,13 +86,13 @@ static void nothing_but_a_listening_socket_of_the_sandbox_is_reached(void **stat
         {1, SOCKETS, "directory/none", -ENOENT},
         {1, SOCKETS, "file", -ENOTSOCK},
         {1, SOCKETS, "directory", -ENOTSOCK},
-        {1, SOCKETS, "deaf", -ECONNREFUSED},
-        {1, SOCKETS, "link", -ELOOP},
-        {1, SOCKETS, "directory-link/full", -ELOOP},
+        {1, SOCKETS, "deaf.sock", -ECONNREFUSED},
+        {1, SOCKETS, "link.sock", -ELOOP},
+        {1, SOCKETS, "directory-link/full.sock", -ELOOP},
         {1, 0, "task", -EACCES}, /* an overlay: what it shows may be the host's */
-        {1, 2, "full", -EINVAL},
-        {1, UINT32_MAX, "full", -EINVAL},
-        {9, SOCKETS, "full", -ESRCH},
+        {1, 2, "full.sock", -EINVAL},
+        {1, UINT32_MAX, "full.sock", -EINVAL},
+        {9, SOCKETS, "full.sock", -ESRCH},
     };
     struct fixture *f = *state;
     struct error e = ERROR_INIT;
@@ -116,7 +116,7 @@ static void the_launcher_checks_the_path_again(void **state)
     _cleanup_buffer_ struct buffer b = {0};
 
     start_parent(f->launcher, 1, "kinds", "/sockets");
-    r.path = strdup("/../../full");
+    r.path = strdup("/../../full.sock");
     assert_int_equal(request_encode(&r, &b), 0);
     assert_int_equal(fd_send(launcher_fd(f->launcher), b.data, b.size, NULL, 0), b.size);
     assert_int_equal(expect(f->launcher, LAUNCHER_CONNECTED, 77).result, -EINVAL);
@@ -129,9 +129,9 @@ static void a_full_queue_is_an_answer_not_a_wait(void **state)
     struct launcher_event first, second;
 
     start_parent(f->launcher, 1, "kinds", "/sockets");
-    first = ask(f->launcher, 1, SOCKETS, "full");
+    first = ask(f->launcher, 1, SOCKETS, "full.sock");
     assert_int_equal(first.result, 0);
-    second = ask(f->launcher, 1, SOCKETS, "full");
+    second = ask(f->launcher, 1, SOCKETS, "full.sock");
     assert_int_equal(second.result, -EAGAIN);
     close(first.fd);
 }
@@ -164,7 +164,8 @@ static void a_caller_that_was_not_let_in_yet_has_called(void **state)
     struct sandbox_report report;
 
     start_parent(f->launcher, 1, "kinds", "/sockets");
-    report = run_child(f->launcher, "full", SANDBOX_NETWORK_NONE, "call-and-leave", "/parent.sock");
+    report =
+        run_child(f->launcher, "full.sock", SANDBOX_NETWORK_NONE, "call-and-leave", "/parent.sock");
     assert_int_equal(report.exit_code, 0);
     assert_true(report.called);
 }
@@ -189,12 +190,12 @@ static void the_launcher_keeps_no_end_of_a_connection(void **state)
     int before;
 
     start_parent(f->launcher, 1, "kinds", "/sockets");
-    ask(f->launcher, 1, SOCKETS, "deaf");
+    ask(f->launcher, 1, SOCKETS, "deaf.sock");
     before = count_fds(launcher_pid(f->launcher));
-    event = ask(f->launcher, 1, SOCKETS, "full");
+    event = ask(f->launcher, 1, SOCKETS, "full.sock");
     assert_int_equal(event.result, 0);
     for (int i = 0; i < 20; i++)
-        assert_int_equal(ask(f->launcher, 1, SOCKETS, i % 2 ? "full" : "deaf").result,
+        assert_int_equal(ask(f->launcher, 1, SOCKETS, i % 2 ? "full.sock" : "deaf.sock").result,
                          i % 2 ? -EAGAIN : -ECONNREFUSED);
     assert_int_equal(count_fds(launcher_pid(f->launcher)), before);
     close(event.fd);
