@@ -257,9 +257,12 @@ static int join(struct pool *pool, char *const *words, size_t n, char **ret)
     *ret = out = pool_alloc(pool, size);
     if (!out)
         return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            *out++ = ' ';
+        out = stpcpy(out, words[i]);
+    }
     *out = 0;
-    for (size_t i = 0; i < n; i++)
-        out += sprintf(out, "%s%s", i ? " " : "", words[i]);
     return 0;
 }
 

@@ -174,7 +174,7 @@ const char *show_foreign(const char *text, char *buf)
         bool c1 = (c == 0xc2 && (unsigned char)p[1] < 0xa0) ||
                   (c < 0xa0 && p > text && (unsigned char)p[-1] == 0xc2);
         if (c < ' ' || c == 127 || c == '"' || c1 || (c >= 128 && !utf8))
-            used += (size_t)sprintf(buf + used, "\\x%02x", c);
+            used += (size_t)snprintf(buf + used, FIELD_SHOWN_MAX - used, "\\x%02x", c);
         else
             buf[used++] = (char)c;
     }

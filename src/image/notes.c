@@ -59,7 +59,7 @@ static json_t *list_to_json(const struct path_list *l)
         for (const char *p = path; *p; p++) {
             unsigned char c = (unsigned char)*p;
             if (c == '%' || c < ' ' || c >= 127)
-                to += sprintf(to, "%%%02X", c);
+                to += snprintf(to, sizeof("%XX"), "%%%02X", c);
             else
                 *to++ = *p;
         }

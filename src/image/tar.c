@@ -275,11 +275,11 @@ static void set_names(struct tar_reader *t, const uint8_t *header)
     }
     TEXT(t->path + length, header, FIELD_NAME);
     if (t->extra.path)
-        strcpy(t->path, t->extra.path);
+        snprintf(t->path, sizeof(t->path), "%s", t->extra.path);
     if (t->extra.sparse_name)
-        strcpy(t->path, t->extra.sparse_name);
+        snprintf(t->path, sizeof(t->path), "%s", t->extra.sparse_name);
     if (t->extra.link)
-        strcpy(t->link, t->extra.link);
+        snprintf(t->link, sizeof(t->link), "%s", t->extra.link);
     t->entry.path = t->path;
     t->entry.link = t->link;
 }

@@ -137,8 +137,8 @@ static void the_working_directory_is_made_and_entered(void **state)
 
     (void)state;
     run_init(&r, "pwd; stat -c '%u %a' .");
-    r.spec.cwd = strdup("/work/deep/er");
-    assert_string_equal(run_output(&r, 0), "/work/deep/er\n0 755");
+    r.spec.cwd = strdup("/made/deep/er");
+    assert_string_equal(run_output(&r, 0), "/made/deep/er\n0 755");
     run_clear(&r);
     run_init(&r, "pwd");
     r.spec.cwd = strdup("/tmp");

@@ -392,8 +392,8 @@ static struct wire_environment environment_of(const char *type, const char *name
                       : (double)json_integer_value(created);
     env.advertised = json_is_true(json_object_get(o, "advertised"));
     env.runtime = json_string_value(json_object_get(o, "runtime"));
-    json_array_foreach(json_object_get(o, "ports"), i, port) ports[env.n_ports++] =
-        (uint16_t)json_integer_value(port);
+    json_array_foreach (json_object_get(o, "ports"), i, port)
+        ports[env.n_ports++] = (uint16_t)json_integer_value(port);
     return env;
 }
 
@@ -408,19 +408,16 @@ static void check_hello(enum wire_generation g, const struct vector *v)
     _cleanup_buffer_ struct buffer out = {0};
     struct agent_message m;
 
-    json_object_foreach(typed, type, names)
-    {
+    json_object_foreach (typed, type, names) {
         types[n_types++] = type;
-        json_object_foreach(names, name, o)
-        {
+        json_object_foreach (names, name, o) {
             environments[n] = environment_of(type, name, o, ports[n]);
             n++;
         }
     }
     if (flat)
         n_types = 1;
-    json_object_foreach(flat, name, o)
-    {
+    json_object_foreach (flat, name, o) {
         environments[n] = environment_of("docker", name, o, ports[n]);
         n++;
     }
@@ -607,8 +604,7 @@ static void load_refuses_what_upstream_refuses(void **state)
         json_t *outcomes = json_object_get(root, "load_outcomes");
         size_t i;
         assert_true(json_array_size(outcomes) > 10);
-        json_array_foreach(outcomes, i, outcome)
-        {
+        json_array_foreach (outcomes, i, outcome) {
             const char *load = json_string_value(json_object_get(outcome, "load"));
             _cleanup_buffer_ struct buffer b =
                 vectors_hex(json_string_value(json_object_get(outcome, "hex")));
