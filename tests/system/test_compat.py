@@ -3,6 +3,7 @@ generation main where no other file shows it."""
 
 import os
 import resource
+import shutil
 
 from harness import case, images, messages
 from harness.tasks import FEEDBACK, SUCCESS, result
@@ -191,12 +192,13 @@ class Jobs(Compat):
 
 
 class Environments(case.SystemTest):
-    def load(self, store, reference, name, created=images.CREATED, **labels):
+    def load(self, store, reference, name, created=images.CREATED, cmd="/init", **labels):
         """Loads the image of REFERENCE that is environment NAME."""
         layout = images.Layout(f"{self.directory}/{reference}")
         before, images.CREATED = images.CREATED, created
         try:
-            layout.add(reference, [images.layer(images.busybox_files())], images.environment_labels(name, **labels))
+            layers = [images.layer(images.busybox_files())]
+            layout.add(reference, layers, images.environment_labels(name, **labels), Cmd=[cmd])
         finally:
             images.CREATED = before
         done = case.run("image", "load", "--store", store, f"oci:{self.directory}/{reference}:{reference}")
@@ -229,6 +231,23 @@ class Environments(case.SystemTest):
         self.load(store, "old", "old", agent_version="3")
         self.start_agent(store=store)
         self.assertEqual(self.backend.hellos[0]["available_environments"], {"docker": {}})
+
+    def test_a_command_that_is_not_there_cannot_be_started(self):
+        store = self.directory + "/store"
+        self.load(store, "broken", "broken", cmd="/no/such/program")
+        self.start_agent(store=store)
+        task = self.courses.says("course/task", SUCCESS)
+        done = self.grade(task, environment="broken", inputdata={"@state": "kept"})
+        self.assert_crash(done, "Cannot start container")
+        self.assertEqual(done["state"], "kept")
+
+    def test_a_layer_that_is_gone_leaves_nothing_to_create(self):
+        store = self.directory + "/store"
+        self.load(store, "broken", "broken")
+        self.start_agent(store=store)
+        shutil.rmtree(store + "/layers")
+        task = self.courses.says("course/task", SUCCESS)
+        self.assert_crash(self.grade(task, environment="broken"), "Cannot create container.")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,14 @@ class Refusals(case.SystemTest):
         )
         self.assert_crash(done, done["result"][1])
 
+    def test_the_first_fault_in_upstreams_order_is_told(self):
+        wrong = {"limits": {"time": "abc", "memory": 1 << 30}}
+        self.assert_crash(self.grade("course/nope", environment="nope", **wrong), NO_ENVIRONMENT)
+        self.assert_crash(self.grade("course/nope", **wrong), NO_TASK)
+        self.assert_crash(self.grade(self.task, **wrong), BAD_PARAMETERS)
+        done = self.grade(None, environment="nope", limits={"memory": 1 << 30})
+        self.assertIn("Not enough memory on agent", done["result"][1])
+
     def test_inputdata_that_is_no_map_is_answered(self):
         for inputdata in (None, "text", [1, 2], 7):
             self.assert_crash(self.grade(self.task, inputdata=inputdata), UNKNOWN_ERROR)
