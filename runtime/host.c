@@ -113,6 +113,9 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = id_pool_open(run_dir, config->first_id ? config->first_id : FIRST_ID_DEFAULT,
                          config->ranges ? config->ranges : RANGES_DEFAULT, &h->ids, e);
+    /* Reads files of the host: before its root is left. */
+    if (r == 0 && config->network)
+        r = network_open(config->network, run_dir, h->instance, &h->network, e);
     if (r == 0)
         r = seccomp_compile_default(&h->filter, e);
     h->oom_score_adj = own_oom_score_adj();
@@ -151,6 +154,8 @@ void host_close(struct host *h)
         janitor_close(h->janitor);
     if (h->cgroups)
         cgroup_host_close(h->cgroups);
+    if (h->network)
+        network_close(h->network);
     if (h->ids)
         id_pool_close(h->ids);
     seccomp_program_clear(&h->filter);

@@ -16,6 +16,7 @@
 
 #include "cgroup.h"
 #include "janitor.h"
+#include "network.h"
 #include "runtime/launcher.h"
 #include "seccomp.h"
 #include "userns.h"
@@ -43,6 +44,7 @@ struct host {
     struct id_pool *ids;
     struct seccomp_program filter;
     struct janitor *janitor;
+    struct network *network;  /* NULL: sandboxes may have none */
     int kill_fd;              /* cgroup.kill of the directory that holds all sandboxes */
     int proc_fd;              /* /proc of the launcher's pid namespace, for uid maps */
     int oom_score_adj;        /* the launcher's own */

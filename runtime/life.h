@@ -40,6 +40,9 @@ int sandbox_scratch_mount(const struct sandbox *s, uint32_t index);
  * when sandbox_start() returns. */
 bool sandbox_is_running(const struct sandbox *s);
 
+/** Its place in the network, NULL where it has none of its own. */
+const struct network_place *sandbox_place(const struct sandbox *s);
+
 /** Frees it and gives back cgroup, mounts, scratch (removed off the path of other jobs), id range.
  * Kills it first where it still runs. */
 void sandbox_free(struct sandbox *s);

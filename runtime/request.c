@@ -291,6 +291,25 @@ static void get_groups(struct reader *r, struct sandbox_spec *s)
         s->groups[s->n_groups] = get_u32(r, "groups");
 }
 
+static void get_ports(struct reader *r, struct sandbox_spec *s)
+{
+    size_t n = get_count(r, "ports", SANDBOX_PORTS_MAX, 2 * sizeof(uint32_t));
+
+    if (n == 0)
+        return;
+    s->ports = calloc(n, sizeof(*s->ports));
+    if (!s->ports) {
+        no_memory(r, "ports");
+        return;
+    }
+    for (; s->n_ports < n; s->n_ports++) {
+        uint32_t host = get_u32(r, "ports.host"), container = get_u32(r, "ports.container");
+        if (host > UINT16_MAX || container > UINT16_MAX)
+            fault(r, "ports", "has a number that no port has");
+        s->ports[s->n_ports] = (struct sandbox_port){(uint16_t)host, (uint16_t)container};
+    }
+}
+
 static void put_spec(struct writer *w, const struct sandbox_spec *s)
 {
     put_u32(w, s->layers_root);
@@ -309,6 +328,11 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
     put_u32(w, s->no_new_privs);
     put_u64(w, s->parent);
     put_u32(w, s->network);
+    put_u32(w, (uint32_t)s->n_ports);
+    for (size_t i = 0; i < s->n_ports; i++) {
+        put_u32(w, s->ports[i].host);
+        put_u32(w, s->ports[i].container);
+    }
     put_u64(w, s->limits.memory_bytes);
     put_u64(w, s->limits.pids);
     put_u64(w, s->limits.cpu_time_usec);
@@ -331,6 +355,7 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     s->no_new_privs = get_bool(r, "no_new_privs");
     s->parent = get_u64(r, "parent");
     s->network = get_u32(r, "network");
+    get_ports(r, s);
     s->limits.memory_bytes = get_u64(r, "limits.memory_bytes");
     s->limits.pids = get_u64(r, "limits.pids");
     s->limits.cpu_time_usec = get_u64(r, "limits.cpu_time_usec");

@@ -175,8 +175,8 @@ static int find_etc(const int *lowers, size_t n, struct stat *ret, struct error 
 
 /* The upper starts with what every container has of its own in /etc. Attributes of a directory are
  * those of its topmost layer, so the upper's copies take over the image's. */
-static int fill_upper(const struct sandbox_spec *spec, int upper_fd, const int *lowers, size_t n,
-                      uint32_t base, struct error *e)
+static int fill_upper(const struct sandbox_spec *spec, const struct network_place *place,
+                      int upper_fd, const int *lowers, size_t n, uint32_t base, struct error *e)
 {
     _cleanup_close_ int etc_fd = -EBADF;
     struct stat st = {.st_uid = base, .st_gid = base, .st_mode = 0755};
@@ -187,12 +187,12 @@ static int fill_upper(const struct sandbox_spec *spec, int upper_fd, const int *
     etc_fd = make_owned_dir(upper_fd, "etc", st.st_mode & 07777, st.st_uid, st.st_gid, e);
     if (etc_fd < 0)
         return etc_fd;
-    return etcfiles_write(etc_fd, spec, base, e);
+    return etcfiles_write(etc_fd, spec, place, base, e);
 }
 
-static int mount_layers(const struct host *h, const struct sandbox_spec *spec, int scratch_fd,
-                        const int *lowers, size_t n, const struct stat *top, uint32_t base,
-                        struct error *e)
+static int mount_layers(const struct host *h, const struct sandbox_spec *spec,
+                        const struct network_place *place, int scratch_fd, const int *lowers,
+                        size_t n, const struct stat *top, uint32_t base, struct error *e)
 {
     _cleanup_close_ int upper = -EBADF, work = -EBADF;
     uid_t uid = base + (top->st_uid < SANDBOX_ID_RANGE ? top->st_uid : 0);
@@ -205,7 +205,7 @@ static int mount_layers(const struct host *h, const struct sandbox_spec *spec, i
     work = make_owned_dir(scratch_fd, "w", 0700, 0, 0, e);
     if (work < 0)
         return work;
-    r = fill_upper(spec, upper, lowers, n, base, e);
+    r = fill_upper(spec, place, upper, lowers, n, base, e);
     if (r < 0)
         return r;
     return overlay_mount(h,
@@ -217,8 +217,9 @@ static int mount_layers(const struct host *h, const struct sandbox_spec *spec, i
                          e);
 }
 
-int rootfs_make(const struct host *h, const struct sandbox_spec *spec, int scratch_fd,
-                int userns_fd, uint32_t base, struct error *e)
+int rootfs_make(const struct host *h, const struct sandbox_spec *spec,
+                const struct network_place *place, int scratch_fd, int userns_fd, uint32_t base,
+                struct error *e)
 {
     int lowers[SANDBOX_LAYERS_MAX];
     struct stat top = {.st_mode = 0755};
@@ -242,7 +243,7 @@ int rootfs_make(const struct host *h, const struct sandbox_spec *spec, int scrat
             top = st;
     }
     if (r >= 0)
-        r = mount_layers(h, spec, scratch_fd, lowers, n, &top, base, e);
+        r = mount_layers(h, spec, place, scratch_fd, lowers, n, &top, base, e);
     /* The overlay has clones of its own. */
     janitor_close_fds(h->janitor, lowers, n);
     return r;

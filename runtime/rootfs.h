@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host.h"
+#include "network.h"
 
 #include <sys/stat.h>
 
@@ -26,7 +27,8 @@ int make_owned_dir(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t g
                    struct error *e);
 
 /** The root of a sandbox: layers of SPEC idmapped by USERNS_FD to BASE, changes below SCRATCH_FD
- * (directories "u" and "w" are made there), /etc/hosts, hostname and resolv.conf in place. Returns
- * a detached mount. */
-int rootfs_make(const struct host *h, const struct sandbox_spec *spec, int scratch_fd,
-                int userns_fd, uint32_t base, struct error *e);
+ * (directories "u" and "w" are made there), /etc/hosts, hostname and resolv.conf in place, for
+ * PLACE in the network (NULL: none). Returns a detached mount. */
+int rootfs_make(const struct host *h, const struct sandbox_spec *spec,
+                const struct network_place *place, int scratch_fd, int userns_fd, uint32_t base,
+                struct error *e);

@@ -34,6 +34,11 @@ int sandbox_scratch_mount(const struct sandbox *s, uint32_t index)
     return s->scratch_mounts & (1ULL << index) ? s->kept[index] : -EACCES;
 }
 
+const struct network_place *sandbox_place(const struct sandbox *s)
+{
+    return s->place;
+}
+
 bool sandbox_is_running(const struct sandbox *s)
 {
     return s->state == SANDBOX_RUNNING;
@@ -54,6 +59,9 @@ static void report(struct sandbox *s)
     struct sandbox_report copy = s->report;
 
     s->state = SANDBOX_REPORTED;
+    /* Who reads the report may give the ports to the next one at once. */
+    if (s->place)
+        network_withdraw(s->place);
     /* The callee may free S: nothing of it is touched afterwards. */
     s->over(s, &copy, s->userdata);
 }
@@ -319,6 +327,8 @@ void sandbox_free(struct sandbox *s)
         safe_close(s->scratch_fd);
         janitor_remove(s->host->janitor, s->name);
     }
+    if (s->place)
+        network_leave(s->place);
     lease_drop(s->lease);
     free(s);
 }

@@ -38,7 +38,8 @@ struct sandbox {
     struct sandbox *first_child, *next_sibling;
     struct lease *lease;
 
-    char name[32]; /* of its scratch directory and cgroup */
+    struct network_place *place; /* NULL without a network to the outside */
+    char name[32];               /* of its scratch directory and cgroup */
     int scratch_fd;
     int kept[SANDBOX_MOUNTS_MAX]; /* clones of its mounts, for children */
     size_t n_kept;

@@ -25,6 +25,7 @@ void sandbox_spec_clear(struct sandbox_spec *spec)
     free(spec->user);
     free(spec->groups);
     free(spec->hostname);
+    free(spec->ports);
     memset(spec, 0, sizeof(*spec));
 }
 
@@ -115,11 +116,14 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
     copy.cwd = copy_text(spec->cwd, &failed);
     copy.user = copy_text(spec->user, &failed);
     copy.hostname = copy_text(spec->hostname, &failed);
+    copy.ports = calloc(spec->n_ports + 1, sizeof(*copy.ports));
     copy.groups = calloc(spec->n_groups + 1, sizeof(*copy.groups));
     copy.mounts = calloc(spec->n_mounts + 1, sizeof(*copy.mounts));
     copy.n_mounts = 0;
-    if (failed || !copy.groups || !copy.mounts)
+    if (failed || !copy.ports || !copy.groups || !copy.mounts)
         r = -ENOMEM;
+    if (r == 0 && spec->n_ports > 0)
+        memcpy(copy.ports, spec->ports, spec->n_ports * sizeof(*copy.ports));
     if (r == 0 && spec->n_groups > 0)
         memcpy(copy.groups, spec->groups, spec->n_groups * sizeof(*copy.groups));
     while (r == 0 && copy.n_mounts < spec->n_mounts) {
@@ -131,6 +135,20 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
     else
         *ret = copy;
     return r;
+}
+
+int sandbox_spec_add_port(struct sandbox_spec *spec, uint16_t host, uint16_t container)
+{
+    struct sandbox_port *ports;
+
+    if (spec->n_ports >= SANDBOX_PORTS_MAX)
+        return -E2BIG;
+    ports = realloc(spec->ports, (spec->n_ports + 1) * sizeof(*ports));
+    if (!ports)
+        return -ENOMEM;
+    spec->ports = ports;
+    ports[spec->n_ports++] = (struct sandbox_port){host, container};
+    return 0;
 }
 
 /* What is wrong with the components of PATH (which has no leading slash), NULL where nothing is.
@@ -313,6 +331,22 @@ static int check_program(const struct sandbox_spec *spec, struct error *e)
     return 0;
 }
 
+static int check_network(const struct sandbox_spec *spec, struct error *e)
+{
+    if ((unsigned)spec->network >= SANDBOX_NETWORK_KINDS_)
+        return error_set(e, -EINVAL, "network is unknown");
+    if (spec->network == SANDBOX_NETWORK_PARENT && spec->parent == 0)
+        return error_set(e, -EINVAL, "network: there is no parent");
+    if (spec->n_ports > SANDBOX_PORTS_MAX)
+        return error_set(e, -E2BIG, "ports: more than %d", SANDBOX_PORTS_MAX);
+    if (spec->n_ports > 0 && spec->network != SANDBOX_NETWORK_NAT)
+        return error_set(e, -EINVAL, "ports: this network has none");
+    for (size_t i = 0; i < spec->n_ports; i++)
+        if (spec->ports[i].host == 0 || spec->ports[i].container == 0)
+            return error_set(e, -EINVAL, "ports[%zu] is 0", i);
+    return 0;
+}
+
 static int check_limits(const struct sandbox_limits *l, struct error *e)
 {
     const struct {
@@ -355,10 +389,9 @@ int sandbox_spec_validate(const struct sandbox_spec *spec, struct error *e)
     r = check_program(spec, e);
     if (r < 0)
         return r;
-    if ((unsigned)spec->network >= SANDBOX_NETWORK_KINDS_)
-        return error_set(e, -EINVAL, "network is unknown");
-    if (spec->network == SANDBOX_NETWORK_PARENT && spec->parent == 0)
-        return error_set(e, -EINVAL, "network: there is no parent");
+    r = check_network(spec, e);
+    if (r < 0)
+        return r;
     return check_limits(&spec->limits, e);
 }
 

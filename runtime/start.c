@@ -186,6 +186,23 @@ static int prepare_mounts(struct sandbox *s, struct error *e)
     return 1;
 }
 
+static int join_network(struct sandbox *s, const struct sandbox_spec *spec, struct error *e)
+{
+    int r;
+
+    if (spec->network != SANDBOX_NETWORK_NAT)
+        return 0;
+    r = network_join(s->host->network, s->host->proc_fd, spec, &s->place, e);
+    return r < 0 ? fail(s, "network", r) : 0;
+}
+
+/* Whose addresses its /etc tells. */
+static const struct network_place *place_of(const struct sandbox *s,
+                                            const struct sandbox_spec *spec)
+{
+    return spec->network == SANDBOX_NETWORK_PARENT && s->parent ? s->parent->place : s->place;
+}
+
 static int prepare_root(struct sandbox *s, struct error *e)
 {
     const struct sandbox_limits *limits = &s->start->plan.spec->limits;
@@ -196,8 +213,8 @@ static int prepare_root(struct sandbox *s, struct error *e)
         .mode = 01777,
     };
 
-    plan->root_fd =
-        rootfs_make(s->host, plan->spec, s->scratch_fd, s->start->userns_fd, base_of(s), e);
+    plan->root_fd = rootfs_make(s->host, plan->spec, place_of(s, plan->spec), s->scratch_fd,
+                                s->start->userns_fd, base_of(s), e);
     if (plan->root_fd < 0)
         return fail(s, "root file system", plan->root_fd);
     plan->dev_fd = devices_make(base_of(s), e);
@@ -308,6 +325,9 @@ static int launch(struct sandbox *s, struct error *e)
     r = id_range_map(s->host->proc_fd, s->pid, base_of(s), e);
     if (r < 0)
         return fail(s, "id maps", r);
+    r = s->place ? network_attach(s->place, s->host->proc_fd, s->pid, e) : 0;
+    if (r < 0)
+        return fail(s, "network", r);
     r = call_watch_start(&s->calls, s->host->proc_fd, s->pid, plan->spec, s->kept, e);
     return r < 0 ? fail(s, "watch the socket", r) : 0;
 }
@@ -380,6 +400,8 @@ static int proceed(struct sandbox *s)
         fail(s, "memory", r);
     }
     if (r > 0)
+        r = join_network(s, s->start->plan.spec, &e);
+    if (r == 0)
         r = prepare_root(s, &e);
     if (r == 0)
         r = launch(s, &e);

@@ -1,6 +1,7 @@
 /* Leftovers of an earlier life. A launcher that is killed takes its containers with it (they die
  * with their parent or are killed here) and its mounts go with its mount namespace; what stays are
- * its scratch directory and its cgroup directories.
+ * its scratch directory, its cgroup directories and, where a sandbox had a network, a bridge and a
+ * table of the packet filter.
  *
  * An instance is alive as long as somebody holds the lock (flock(2)) on its directory. The lock is
  * taken right after mkdir; a sweep that comes in between takes it first, and the maker then begins
@@ -8,6 +9,7 @@
 #include "sweep.h"
 
 #include "cgroup_internal.h"
+#include "network.h"
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -247,7 +249,7 @@ static int sweep_one(int scratch_fd, const char *name)
     if (read_notes(fd, cgroup, &paths) < 0)
         return 0;
     /* The notes stay as long as there is something to find by them. */
-    if (remove_cgroups(paths, cgroup) < 0)
+    if (remove_cgroups(paths, cgroup) < 0 || network_sweep(name, NULL) < 0)
         return 0;
     return fd_remove_tree(scratch_fd, name) == 0;
 }

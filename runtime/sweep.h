@@ -10,8 +10,8 @@ int sweep_new_instance(int scratch_fd, char **ret_name, struct error *e);
 int sweep_note_cgroups(int instance_fd, char *const *paths, struct error *e);
 
 /** Removes the instances below SCRATCH_FD that nobody holds a lock on: kills and removes their
- * cgroups (only directories named dockless-INSTANCE), then their files. Returns how many were
- * swept. What cannot be removed is skipped. */
+ * cgroups (only directories named dockless-INSTANCE) and their network, then their files. Returns
+ * how many were swept. What cannot be removed is skipped. */
 int sweep_instances(int scratch_fd, struct error *e);
 
 /** Removes the instance's directory while still holding its lock. */

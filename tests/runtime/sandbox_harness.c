@@ -144,7 +144,8 @@ int harness_open_host(void)
                                      .scratch = scratch,
                                      .run_dir = run_dir,
                                      .first_id = H.first_id,
-                                     .ranges = 16};
+                                     .ranges = 16,
+                                     .network = H.network};
     struct error e = ERROR_INIT;
     int r;
 

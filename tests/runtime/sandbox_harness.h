@@ -31,6 +31,7 @@ struct harness {
     int host_proc_fd;
     char dir[256];
     uint32_t first_id; /* start of the pool of 16 ranges */
+    const struct launcher_network *network;
 };
 
 extern struct harness H;

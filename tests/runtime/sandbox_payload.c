@@ -143,6 +143,9 @@ static int do_forbidden(void)
     return 0;
 }
 
+/* network_payload.c */
+int network_main(int argc, char **argv);
+
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
@@ -164,5 +167,5 @@ int main(int argc, char **argv)
         return do_deep(argument);
     if (strcmp(verb, "forbidden") == 0)
         return do_forbidden();
-    return 99;
+    return network_main(argc, argv);
 }

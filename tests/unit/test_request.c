@@ -53,7 +53,9 @@ static struct request full_submit(void)
     s->hostname = copy("h");
     s->no_new_privs = true;
     s->parent = 77;
-    s->network = SANDBOX_NETWORK_PARENT;
+    s->network = SANDBOX_NETWORK_NAT;
+    assert_int_equal(sandbox_spec_add_port(s, 64120, 22), 0);
+    assert_int_equal(sandbox_spec_add_port(s, 1, UINT16_MAX), 0);
     s->limits = (struct sandbox_limits){1, 2, 3, 4, 5, UINT64_MAX};
     return r;
 }
@@ -102,7 +104,11 @@ static void a_submit_comes_out_as_it_went_in(void **state)
     assert_string_equal(out.spec.hostname, "h");
     assert_true(out.spec.no_new_privs);
     assert_int_equal(out.spec.parent, 77);
-    assert_int_equal(out.spec.network, SANDBOX_NETWORK_PARENT);
+    assert_int_equal(out.spec.network, SANDBOX_NETWORK_NAT);
+    assert_int_equal(out.spec.n_ports, 2);
+    assert_int_equal(out.spec.ports[0].host, 64120);
+    assert_int_equal(out.spec.ports[0].container, 22);
+    assert_int_equal(out.spec.ports[1].container, UINT16_MAX);
     assert_memory_equal(&out.spec.limits, &in.spec.limits, sizeof(in.spec.limits));
     encode(&out, &again);
     assert_int_equal(again.size, b.size);

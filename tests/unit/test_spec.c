@@ -184,6 +184,13 @@ static void a_kind_takes_only_its_own_fields(void **state)
     fill(&spec);
     spec.network = SANDBOX_NETWORK_PARENT;
     refused(&spec, -EINVAL, "network: there is no parent");
+    fill(&spec);
+    assert_int_equal(sandbox_spec_add_port(&spec, 64120, 22), 0);
+    refused(&spec, -EINVAL, "ports: this network has none");
+    fill(&spec);
+    spec.network = SANDBOX_NETWORK_NAT;
+    assert_int_equal(sandbox_spec_add_port(&spec, 64120, 0), 0);
+    refused(&spec, -EINVAL, "ports[0] is 0");
 }
 
 static void the_program_is_checked(void **state)
@@ -244,6 +251,9 @@ static void every_bound_holds(void **state)
     spec.limits.wall_time_usec = SANDBOX_TIME_MAX + 1;
     refused(&spec, -EINVAL, "limits.wall_time_usec is too large");
     fill(&spec);
+    while (sandbox_spec_add_port(&spec, 1, 1) == 0)
+        ;
+    assert_int_equal(spec.n_ports, SANDBOX_PORTS_MAX);
     while (sandbox_spec_add_mount(&spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/x"))
         ;
     assert_int_equal(spec.n_mounts, SANDBOX_MOUNTS_MAX);

@@ -18,6 +18,18 @@ struct launcher_root {
     bool read_only;   /* nothing of it is ever mounted writable (an overlay's lower is fine) */
 };
 
+/** The network that sandboxes may ask for (SANDBOX_NETWORK_NAT). Nothing is made on the host until
+ * the first of them does. docs/networking.md says what they can reach. */
+struct launcher_network {
+    const char *pool4; /* IPv4 range that each launcher takes a /22 of; NULL: 10.213.0.0/16 */
+    const char *pool6; /* IPv6 range, a /64 each; NULL: fd6f:cc1e:55d0::/48; "": no IPv6 */
+    const char *const *allowed; /* private ranges that may be reached: "10.1.0.0/16" */
+    size_t n_allowed;
+    const char *const *resolvers; /* name servers, at most 3; none: those of the host */
+    size_t n_resolvers;
+    uint16_t first_port, last_port; /* of the host, that may be published; 0: none */
+};
+
 struct launcher_config {
     const struct launcher_root *roots;
     size_t n_roots;
@@ -27,9 +39,10 @@ struct launcher_config {
     uint32_t first_id;      /* start of the pool of id ranges; 0: 0x80000 */
     uint32_t ranges;        /* how many ranges of SANDBOX_ID_RANGE the pool has; 0: 4096 */
     uint32_t max_sandboxes; /* running at once; 0: 256 */
-    int close_fds[4];       /* fds whose keeping would be a fault (a lock, a listening socket). The
-                               launcher keeps none of its caller's but stderr; negative entries are
-                               none */
+    const struct launcher_network *network; /* NULL: no sandbox may have one */
+    int close_fds[4]; /* fds whose keeping would be a fault (a lock, a listening socket). The
+                         launcher keeps none of its caller's but stderr; negative entries are
+                         none */
 };
 
 struct launcher;

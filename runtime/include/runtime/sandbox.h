@@ -24,6 +24,7 @@
 #define SANDBOX_USER_MAX     256
 #define SANDBOX_GROUPS_MAX   64
 #define SANDBOX_DIRS_MAX     8
+#define SANDBOX_PORTS_MAX    64 /* a grading image that is logged in to has one */
 #define SANDBOX_STEP_MAX     64
 #define SANDBOX_ID_RANGE     65536U /* ids 0..65535 of a container */
 #define SANDBOX_MODE_MAX     07777U
@@ -70,7 +71,14 @@ struct sandbox_mount {
 enum sandbox_network {
     SANDBOX_NETWORK_NONE,   /* own network namespace, loopback up */
     SANDBOX_NETWORK_PARENT, /* the parent sandbox's network namespace */
+    SANDBOX_NETWORK_NAT,    /* own network namespace, connected to the outside: network.h */
     SANDBOX_NETWORK_KINDS_,
+};
+
+/** A TCP port of the host that leads to one of the sandbox. */
+struct sandbox_port {
+    uint16_t host;      /* not 0, one that the launcher was told it may publish */
+    uint16_t container; /* not 0 */
 };
 
 /** Limits; 0 means none unless said otherwise. */
@@ -105,6 +113,8 @@ struct sandbox_spec {
 
     uint64_t parent; /* id of a running sandbox whose id range is shared, 0: none */
     enum sandbox_network network;
+    struct sandbox_port *ports; /* NETWORK_NAT only */
+    size_t n_ports;
     struct sandbox_limits limits;
 };
 
@@ -123,6 +133,9 @@ struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
 
 /** Appends a directory to be made below MOUNT; 0, -ENOMEM, -E2BIG. */
 int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode);
+
+/** Appends a published port; -ENOMEM, -E2BIG. */
+int sandbox_spec_add_port(struct sandbox_spec *spec, uint16_t host, uint16_t container);
 
 /** What is wrong with PATH as a path below something ("is not relative", ...), NULL where nothing
  * is. Only one spelling is accepted: no ".", "..", empty component or slash at the end. */
