@@ -15,12 +15,16 @@
 struct cgroup_host;
 struct cgroup;
 
-/** Finds driver and place, makes the directory of INSTANCE, enables controllers (on v2 moving this
- * process, and only it, to a leaf first where the kernel demands it). A controller that the limits
- * need and the host lacks is an error naming it and the remedy. Call before the mount namespace is
+/** Finds driver and place, makes the directory of INSTANCE, enables controllers. Where v2 demands
+ * it (a cgroup with processes gives no controllers to children, the real root excepted), this
+ * process and those of its ancestors that run the same program move to a leaf
+ * `dockless-INSTANCE-supervisor` beside that directory; where others live in our cgroup, systemd is
+ * asked for a transient scope for this process alone. A controller that the limits need and the
+ * host lacks is an error naming the cgroup and the remedy. Call before the mount namespace is
  * changed: all later work goes by fd. */
 int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct error *e);
-/** Removes the directories and frees. Sandboxes' cgroups must be gone. */
+/** Removes the directories, moves whoever was moved back, and frees. Sandboxes' cgroups must be
+ * destroyed; those that the kernel still held then are waited for, at most two seconds. */
 void cgroup_host_close(struct cgroup_host *h);
 DEFINE_CLEANUP(struct cgroup_host, cgroup_host_close)
 
@@ -33,8 +37,8 @@ int cgroup_host_paths(const struct cgroup_host *h, char ***list);
 /** Makes the cgroup NAME with LIMITS (memory, pids) in force before any process is in it. */
 int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
                   struct cgroup **ret, struct error *e);
-/** Kills what is left, removes the directories (tries again while the kernel still holds them) and
- * frees. */
+/** Kills what is left, removes the directories and frees. Never waits: what the kernel still holds
+ * is tried again by the next cgroup_create() and by cgroup_host_close(). */
 void cgroup_destroy(struct cgroup *cg);
 DEFINE_CLEANUP(struct cgroup, cgroup_destroy)
 
@@ -52,7 +56,7 @@ int cgroup_is_empty(struct cgroup *cg);
 int cgroup_events_fd(const struct cgroup *cg);
 
 /** An fd that becomes ready (with the epoll events *ret_events) when the limit may have been hit;
- * cgroup_oom_happened() tells and rearms. Owned by CG. */
+ * cgroup_oom_happened() tells and rearms. Owned by CG; negative where there is no memory limit. */
 int cgroup_oom_fd(const struct cgroup *cg, uint32_t *ret_events);
 /** Whether this cgroup's own limit killed or stopped a process (not a host-wide shortage). */
 bool cgroup_oom_happened(struct cgroup *cg);

@@ -228,9 +228,11 @@ static int complain(const struct cgroup_dir *base, const struct survey *s, bool 
                          base->path, (int)s->stranger, remedy);
     return error_set(e, -EBUSY,
                      "cgroup %s cannot be divided: process %d, which is not ours, lives in it; "
-                     "start dockless in a cgroup of its own: mkdir %s/grader && echo $$ > "
-                     "%s/grader/cgroup.procs && exec dockless ...",
-                     base->path, (int)s->stranger, base->path, base->path);
+                     "give dockless a cgroup of its own: cd %s && mkdir others dockless && "
+                     "for p in $(cat cgroup.procs); do echo $p >others/cgroup.procs; done; "
+                     "echo +memory +pids >cgroup.subtree_control; "
+                     "echo $$ >dockless/cgroup.procs; exec dockless ...",
+                     base->path, (int)s->stranger, base->path);
 }
 
 /* Finds BASE, where needed after systemd has given us a scope. */
