@@ -131,8 +131,7 @@ static void check_start(enum wire_generation g, const struct vector *v)
                                 .run_as_root =
                                     json_is_true(json_object_get(v->decoded, "run_as_root"))};
 
-    json_object_foreach(types, name, yes)
-    {
+    json_object_foreach (types, name, yes) {
         names[start.n_types++] = name;
     }
     assert_int_equal(frame_encode_start(g, &start, &out), 0);

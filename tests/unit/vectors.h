@@ -99,21 +99,20 @@ static inline void vectors_pack(struct wire_pack *p, json_t *v)
         wire_pack_float(p, strtod(json_string_value(special), NULL));
     } else if (json_is_object(v) && (special = json_object_get(v, "$map"))) {
         wire_pack_map(p, json_array_size(special));
-        json_array_foreach(special, i, child)
-        {
+        json_array_foreach (special, i, child) {
             vectors_pack(p, json_array_get(child, 0));
             vectors_pack(p, json_array_get(child, 1));
         }
     } else if (json_is_object(v)) {
         wire_pack_map(p, json_object_size(v));
-        json_object_foreach(v, key, child)
-        {
+        json_object_foreach (v, key, child) {
             wire_pack_text(p, key);
             vectors_pack(p, child);
         }
     } else if (json_is_array(v)) {
         wire_pack_array(p, json_array_size(v));
-        json_array_foreach(v, i, child) vectors_pack(p, child);
+        json_array_foreach (v, i, child)
+            vectors_pack(p, child);
     } else if (json_is_string(v)) {
         wire_pack_str(p, json_string_value(v), json_string_length(v));
     } else if (json_is_integer(v)) {
