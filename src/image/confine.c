@@ -187,7 +187,6 @@ static const uint32_t allowed[] = {
     __NR_sched_getaffinity,
     __NR_prlimit64,
     __NR_rt_sigaction,
-    __NR_clone,
 #endif
 };
 
