@@ -61,7 +61,7 @@ static int parse_whiteout(struct entry_name *n, char *base, struct error *e)
 
     if (strcmp(base, OPAQUE_NAME) == 0) {
         n->kind = ENTRY_OPAQUE;
-        memmove(n->path, n->parent, strlen(n->parent) + 1);
+        memcpy(n->path, n->parent, strlen(n->parent) + 1);
         n->base = n->path;
         return 0;
     }

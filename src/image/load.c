@@ -137,7 +137,8 @@ static int commit_layers(struct load *l, struct error *e)
 static void cut_hidden_layers(struct load *l, struct seam_layer *stack, size_t *n)
 {
     for (size_t i = *n; i-- > 1;) {
-        path_list_foreach (path, &stack[i].notes.lists[LAYER_OPAQUE]) {
+        for (const char *path = path_list_next(&stack[i].notes.lists[LAYER_OPAQUE], NULL); path;
+             path = path_list_next(&stack[i].notes.lists[LAYER_OPAQUE], path)) {
             if (path[0])
                 continue;
             for (size_t j = 0; j < i; j++) {

@@ -37,6 +37,13 @@ int path_list_add(struct path_list *l, const char *path)
     return 0;
 }
 
+const char *path_list_next(const struct path_list *l, const char *previous)
+{
+    const char *next = previous ? previous + strlen(previous) + 1 : l->text;
+
+    return next && next < l->text + l->size ? next : NULL;
+}
+
 void path_list_clear(struct path_list *l)
 {
     free(l->text);
@@ -53,7 +60,7 @@ static json_t *list_to_json(const struct path_list *l)
 {
     json_t *array = json_array();
 
-    path_list_foreach (path, l) {
+    for (const char *path = path_list_next(l, NULL); path; path = path_list_next(l, path)) {
         char encoded[3 * ENTRY_PATH_MAX + 1];
         char *to = encoded;
         for (const char *p = path; *p; p++) {

@@ -18,9 +18,8 @@ struct path_list {
 /** Appends a copy. -ENOSPC beyond LAYER_NAMES_MAX, -ENOMEM. */
 int path_list_add(struct path_list *l, const char *path);
 void path_list_clear(struct path_list *l);
-#define path_list_foreach(path, l)                                                                 \
-    for (const char *path = (l)->text; path && path < (l)->text + (l)->size;                       \
-         path += strlen(path) + 1)
+/** The string behind PREVIOUS, the first one for NULL; NULL at the end. */
+const char *path_list_next(const struct path_list *l, const char *previous);
 
 /** Lists of directories. */
 enum layer_list {

@@ -17,6 +17,17 @@ const char *oci_architecture(void)
 #endif
 }
 
+/* "HH:MM" in minutes, or -EINVAL. */
+static int64_t parse_offset(const char *text)
+{
+    static const char form[] = "00:00";
+
+    for (size_t i = 0; i < sizeof(form); i++)
+        if (form[i] == '0' ? !strchr("0123456789", text[i]) || !text[i] : text[i] != form[i])
+            return -EINVAL;
+    return 60 * (10 * (text[0] - '0') + text[1] - '0') + 10 * (text[3] - '0') + text[4] - '0';
+}
+
 int64_t oci_parse_time(const char *text)
 {
     struct tm tm = {0};
@@ -29,11 +40,10 @@ int64_t oci_parse_time(const char *text)
         rest += 1 + strspn(rest + 1, "0123456789");
     seconds = timegm(&tm);
     if (*rest == '+' || *rest == '-') {
-        unsigned hours, minutes;
-        char end;
-        if (sscanf(rest + 1, "%2u:%2u%c", &hours, &minutes, &end) != 2)
+        int64_t minutes = parse_offset(rest + 1);
+        if (minutes < 0)
             return 0;
-        seconds -= (*rest == '+' ? 60 : -60) * (int64_t)(60 * hours + minutes);
+        seconds -= (*rest == '+' ? 60 : -60) * minutes;
     } else if (strcmp(rest, "Z") != 0) {
         return 0;
     }

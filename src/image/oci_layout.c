@@ -246,7 +246,7 @@ int oci_layout_resolve(struct oci_layout *l, const char *reference, struct oci_m
         r = oci_index_parse(json, &entries, &n, e);
         if (r >= 0)
             r = choose(entries, n, reference, &chosen, e);
-        if (r < 0)
+        if (r < 0 || !chosen)
             return error_prefix(e, r, "%s", what);
         next = chosen->descriptor;
         is_index = chosen->is_index;

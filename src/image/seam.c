@@ -81,7 +81,7 @@ static int add_with_parents(struct seam *s, const char *path, struct error *e)
 static int check_list(struct seam *s, const struct stack *stack, const struct path_list *l,
                       struct error *e)
 {
-    path_list_foreach (path, l) {
+    for (const char *path = path_list_next(l, NULL); path; path = path_list_next(l, path)) {
         bool needed = false;
         int r = needs_seam(stack, path, &needed, e);
         if (r >= 0 && needed)
@@ -105,13 +105,14 @@ static int read_directory(const struct stack *stack, struct seam_directory *d, s
 /* The sorted directories without doubles, and their attributes. */
 static int fill(struct seam *s, const struct stack *stack, struct error *e)
 {
-    _cleanup_free_ const char **paths = calloc(s->paths.count, sizeof(*paths));
+    _cleanup_free_ const char **paths = reallocarray(NULL, s->paths.count, sizeof(*paths));
     size_t n = 0;
 
-    s->directories = calloc(s->paths.count, sizeof(*s->directories));
+    s->directories = reallocarray(NULL, s->paths.count, sizeof(*s->directories));
     if (!paths || !s->directories)
         return error_sys(e, -ENOMEM, "seam");
-    path_list_foreach (path, &s->paths)
+    for (const char *path = path_list_next(&s->paths, NULL); path;
+         path = path_list_next(&s->paths, path))
         paths[n++] = path;
     qsort(paths, n, sizeof(*paths), compare_paths);
     for (size_t i = 0; i < n; i++) {
@@ -119,7 +120,7 @@ static int fill(struct seam *s, const struct stack *stack, struct error *e)
         int r;
         if (i > 0 && strcmp(paths[i], paths[i - 1]) == 0)
             continue;
-        d->path = paths[i];
+        *d = (struct seam_directory){.path = paths[i]};
         r = read_directory(stack, d, e);
         if (r < 0)
             return r;
@@ -151,8 +152,11 @@ int seam_plan(const struct seam_layer *layers, size_t n, struct seam **ret, stru
 {
     _cleanup_(seam_free_p) struct seam *s = calloc(1, sizeof(*s));
     _cleanup_(stack_free_p) struct stack *stack = NULL;
-    int r = s ? stack_new(layers, n, &stack, e) : error_sys(e, -ENOMEM, "seam");
+    int r;
 
+    if (!s)
+        return error_sys(e, -ENOMEM, "seam");
+    r = stack_new(layers, n, &stack, e);
     for (size_t i = 0; r >= 0 && i < n; i++) {
         r = check_list(s, stack, &layers[i].notes.lists[LAYER_IMPLIED], e);
         if (r >= 0)

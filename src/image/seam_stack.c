@@ -47,7 +47,7 @@ static int index_make(const struct path_list *l, struct index *ret)
     ret->paths = calloc(l->count + 1, sizeof(*ret->paths));
     if (!ret->paths)
         return -ENOMEM;
-    path_list_foreach (path, l)
+    for (const char *path = path_list_next(l, NULL); path; path = path_list_next(l, path))
         ret->paths[ret->n++] = path;
     qsort(ret->paths, ret->n, sizeof(*ret->paths), compare_paths);
     return 0;

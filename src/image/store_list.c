@@ -40,7 +40,7 @@ static int by_name(const void *a, const void *b)
 
 static int append(struct image ***list, size_t *n, struct image *image)
 {
-    struct image **grown = reallocarray(*list, *n + 1, sizeof(**list));
+    struct image **grown = reallocarray(*list, *n + 1, sizeof(struct image *));
 
     if (!grown)
         return -ENOMEM;
@@ -100,7 +100,7 @@ int image_store_list(struct image_store *s, struct image ***ret, size_t *ret_n, 
         return r;
     }
     if (n > 0)
-        qsort(list, n, sizeof(*list), by_name);
+        qsort(list, n, sizeof(struct image *), by_name);
     *ret = list;
     *ret_n = n;
     return 0;

@@ -247,7 +247,7 @@ static int describes_next(struct tar_reader *t, uint8_t type, uint64_t size, str
     if (!type || !strchr("xXgLK", type))
         return 0;
     r = read_extended(t, size, &data, e);
-    if (r < 0)
+    if (r < 0 || !data)
         return r;
     if (type == 'x' || type == 'X')
         r = tar_parse_pax(&t->extra, data, size, e);

@@ -105,7 +105,7 @@ static int read_line(struct tar_reader *t, uint8_t *block, size_t *at, uint64_t 
 
 int tar_read_map_1_0(struct tar_reader *t, struct error *e)
 {
-    uint8_t block[TAR_BLOCK];
+    uint8_t block[TAR_BLOCK] = {0};
     size_t at = TAR_BLOCK;
     uint64_t n = 0;
     int r = read_line(t, block, &at, &n, e);

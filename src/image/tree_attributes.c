@@ -105,12 +105,12 @@ static int compare_paths(const void *a, const void *b)
 
 static const char **sorted(const struct path_list *l)
 {
-    const char **array = calloc(l->count + 1, sizeof(*array));
+    const char **array = reallocarray(NULL, l->count + 1, sizeof(*array));
     size_t n = 0;
 
     if (!array)
         return NULL;
-    path_list_foreach (path, l)
+    for (const char *path = path_list_next(l, NULL); path; path = path_list_next(l, path))
         array[n++] = path;
     if (n > 0)
         qsort(array, n, sizeof(*array), compare_paths);
@@ -179,13 +179,15 @@ int tree_finish(struct layer_tree *t, struct error *e)
         r = tidy(t, &t->notes->lists[LAYER_WHITEOUTS], NULL, e);
     if (r < 0)
         return r;
-    path_list_foreach (path, &t->notes->lists[LAYER_IMPLIED]) {
+    for (const char *path = path_list_next(&t->notes->lists[LAYER_IMPLIED], NULL); path;
+         path = path_list_next(&t->notes->lists[LAYER_IMPLIED], path)) {
         r = set_time(t, path, &epoch, e);
         if (r < 0)
             return r;
     }
     /* Of an entry that came twice, the last time stays. */
-    path_list_foreach (path, &t->directories) {
+    for (const char *path = path_list_next(&t->directories, NULL); path;
+         path = path_list_next(&t->directories, path)) {
         r = set_time(t, path, &t->times[i++], e);
         if (r < 0)
             return r;

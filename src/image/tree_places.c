@@ -158,7 +158,7 @@ int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct er
     }
     if (fd < 0)
         return fd;
-    strcpy(t->parent, path);
+    memcpy(t->parent, path, strlen(path) + 1);
     *ret = t->parent_fd = fd;
     return 0;
 }

@@ -202,11 +202,11 @@ static int feed(const struct unpack_request *q, int fd, struct error *e)
 /* Every path as the tree writer gives it: canonical, and so bounded. */
 static int check_list(struct path_list *l)
 {
-    path_list_foreach (path, l) {
+    for (const char *path = path_list_next(l, NULL); path; path = path_list_next(l, path)) {
         struct entry_name n;
         l->count++;
-        if (path[0] &&
-            (entry_name_parse(path, &n, NULL) < 0 || n.kind != ENTRY_NODE || strcmp(n.path, path)))
+        if (path[0] && (entry_name_parse(path, &n, NULL) < 0 || n.kind != ENTRY_NODE ||
+                        strcmp(n.path, path) != 0))
             return -EBADMSG;
     }
     return 0;
@@ -285,7 +285,8 @@ static int judge(const struct unpack_request *q, int received, int status,
 static int mark_opaque(const struct unpack_request *q, const struct layer_notes *notes,
                        struct error *e)
 {
-    path_list_foreach (path, &notes->lists[LAYER_OPAQUE]) {
+    for (const char *path = path_list_next(&notes->lists[LAYER_OPAQUE], NULL); path;
+         path = path_list_next(&notes->lists[LAYER_OPAQUE], path)) {
         _cleanup_close_ int fd = -EBADF;
         if (!path[0])
             continue; /* overlayfs does not ask roots: see cut_hidden_layers() */

@@ -33,6 +33,7 @@ static ssize_t fill(void *userdata, const uint8_t **ret, struct error *e)
 
 static void add_header(struct buffer *b, char type, const char *name, uint64_t size)
 {
+    static const char magic[8] = {'u', 's', 't', 'a', 'r', 0, '0', '0'};
     char block[TAR_BLOCK] = {0};
     unsigned sum = 0;
 
@@ -44,7 +45,7 @@ static void add_header(struct buffer *b, char type, const char *name, uint64_t s
     snprintf(block + 136, 12, "%011o", 99u);
     memset(block + 148, ' ', 8);
     block[156] = type;
-    memcpy(block + 257, "ustar\00000", 8);
+    memcpy(block + 257, magic, sizeof(magic));
     for (size_t i = 0; i < sizeof(block); i++)
         sum += (uint8_t)block[i];
     snprintf(block + 148, 8, "%06o", sum);
@@ -123,8 +124,8 @@ static void the_size_of_runs_does_not_matter(void **state)
     for (size_t run = 1; run <= 2 * TAR_BLOCK + 1; run += run < 8 ? 1 : 73) {
         struct stream s = {b.data, b.size, run};
         _cleanup_(tar_reader_free_p) struct tar_reader *t = open_stream(&s);
-        const struct tar_entry *entry;
-        uint8_t content[2000];
+        const struct tar_entry *entry = NULL;
+        uint8_t content[2000] = {0};
 
         assert_int_equal(tar_next(t, &entry, NULL), 0);
         assert_string_equal(entry->path, "a/long/name\n");
