@@ -29,8 +29,8 @@
 #define TABLE_MAX ((size_t)256 << 10)
 
 /* The column "St" of the table: enum socket_state of linux/net.h. */
-#define STATE_CONNECTING 2U
-#define STATE_CONNECTED  3U
+#define CONNECTING "02 "
+#define CONNECTED  "03 "
 
 static const char *file_name(const char *path)
 {
@@ -70,28 +70,39 @@ void call_watch_clear(struct call_watch *w)
     w->name = NULL;
 }
 
-/* "0000000000000000: 00000003 00000000 00000000 0001 03 123456 /sockets/x.sock" */
-static bool is_connection_to(const char *line, size_t length, const char *name)
+/* The field behind N others, each ended by blanks; NULL where the line is shorter. */
+static const char *field(const char *at, const char *end, unsigned n)
 {
-    size_t name_length = strlen(name);
-    unsigned state;
-    int address = 0;
+    for (; n > 0; n--) {
+        while (at < end && *at != ' ')
+            at++;
+        while (at < end && *at == ' ')
+            at++;
+    }
+    return at < end ? at : NULL;
+}
 
-    if (sscanf(line, "%*x: %*x %*x %*x %*x %x %*u %n", &state, &address) != 1 || address == 0 ||
-        (size_t)address >= length || length - (size_t)address < name_length)
+/* "0000000000000000: 00000003 00000000 00000000 0001 03 123456 /sockets/x.sock" */
+static bool is_connection_to(const char *line, const char *end, const char *name)
+{
+    const char *state = field(line, end, 5), *address = field(line, end, 7);
+    size_t length = strlen(name);
+
+    if (!address || (size_t)(end - address) < length)
         return false;
-    if (state != STATE_CONNECTING && state != STATE_CONNECTED)
+    if (strncmp(state, CONNECTING, strlen(CONNECTING)) != 0 &&
+        strncmp(state, CONNECTED, strlen(CONNECTED)) != 0)
         return false;
-    if (memcmp(line + length - name_length, name, name_length) != 0)
+    if (memcmp(end - length, name, length) != 0)
         return false;
-    return length - (size_t)address == name_length || line[length - name_length - 1] == '/';
+    return (size_t)(end - address) == length || end[-(ptrdiff_t)length - 1] == '/';
 }
 
 bool unix_table_has(const char *table, const char *name)
 {
     for (const char *line = table; *line;) {
         size_t length = strcspn(line, "\n");
-        if (is_connection_to(line, length, name))
+        if (is_connection_to(line, line + length, name))
             return true;
         line += length;
         line += *line == '\n';
