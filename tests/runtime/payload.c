@@ -89,7 +89,7 @@ static int make_kinds(const char *directory)
 {
     if (chdir(directory) < 0 || mkdir("directory", 0755) < 0 ||
         symlink("full.sock", "link.sock") < 0 || symlink(".", "directory-link") < 0 ||
-        !fopen("file", "w"))
+        creat("file", 0644) < 0)
         return 106;
     make_socket("deaf.sock", 0);
     make_socket("full.sock", 1);

@@ -54,7 +54,7 @@ static void container_root_is_nobody_on_the_host(void **state)
     snprintf(path, sizeof(path), "%d/uid_map", (int)run_host_pid(&r));
     map = get_file(H.host_proc_fd, path, &b);
     assert_non_null(map);
-    snprintf(line, sizeof(line), "%10u %10u %10u\n", 0, H.first_id, SANDBOX_ID_RANGE);
+    snprintf(line, sizeof(line), "%10u %10u %10u\n", 0U, H.first_id, SANDBOX_ID_RANGE);
     assert_string_equal(map, line);
     sandbox_kill(r.sandbox);
     run_wait(&r);

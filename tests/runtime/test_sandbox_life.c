@@ -245,7 +245,7 @@ static int count_lines(const char *path)
 
 static struct counts count_all(void)
 {
-    struct counts c;
+    struct counts c = {0};
     char path[64];
 
     snprintf(path, sizeof(path), "%d/fd", (int)getpid());
