@@ -153,6 +153,7 @@ static int clone_holder(int *ret_pidfd)
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    const pid_t launcher = getpid();
     long pid = syscall(SYS_clone3, &args, sizeof(args));
 
     if (pid < 0)
@@ -160,6 +161,10 @@ static int clone_holder(int *ret_pidfd)
     if (pid == 0) {
         sigset_t all;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* The launcher may have died before that. Its sockets must end with it, so they are not
+         * kept either. */
+        if (getppid() != launcher || close_range(0, ~0U, 0) < 0)
+            _exit(1);
         sigfillset(&all);
         for (;;)
             sigsuspend(&all);
