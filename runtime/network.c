@@ -456,10 +456,9 @@ int network_join(struct network *n, int proc_fd, const struct sandbox_spec *spec
     if (!n)
         return error_set(e, -EPERM, "this launcher was given no network for its sandboxes");
     p = calloc(1, sizeof(*p));
-    r = p ? 0 : error_sys(e, -ENOMEM, "network");
-
-    if (r == 0 && !n->up)
-        r = come_up(n, proc_fd, e);
+    if (!p)
+        return error_sys(e, -ENOMEM, "network");
+    r = n->up ? 0 : come_up(n, proc_fd, e);
     if (r < 0) {
         free(p);
         return r;

@@ -247,9 +247,11 @@ int link_open(sd_event *event, void *context, const char *address,
                        .callbacks = *callbacks,
                        .userdata = userdata,
                        .backoff = LINK_BACKOFF_FIRST_USEC};
-    r = l->address ? 0 : error_sys(e, -ENOMEM, "link");
-    if (r == 0)
-        r = connect_backend(l, e);
+    if (!l->address) {
+        free(l);
+        return error_sys(e, -ENOMEM, "link");
+    }
+    r = connect_backend(l, e);
     if (r == 0) {
         r = sd_event_add_post(event, &l->post, on_post, l);
         if (r >= 0)
