@@ -131,9 +131,11 @@ static void inside(struct answers *a, int directory_fd, int ready, int go, pid_t
 
 static char *make_directory(void)
 {
-    static char directory[64];
+    static char directory[256];
+    const char *base = getenv("TMPDIR");
 
-    strcpy(directory, "/tmp/dockless-cage.XXXXXX");
+    /* Not on an overlay: it makes no whiteouts. */
+    snprintf(directory, sizeof(directory), "%s/dockless-cage.XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(directory));
     return directory;
 }
