@@ -170,10 +170,8 @@ static int set_options(void *socket)
  * may come yet. */
 static int check_permission(const struct link *l, struct error *e)
 {
-    const char *path = l->address + strlen("ipc://");
-
-    if (strncmp(l->address, "ipc:///", strlen("ipc:///")) != 0 || access(path, W_OK) == 0 ||
-        errno != EACCES)
+    if (strncmp(l->address, "ipc:///", strlen("ipc:///")) != 0 ||
+        access(l->address + strlen("ipc://"), W_OK) == 0 || errno != EACCES)
         return 0;
     return error_set(
         e, -EACCES,

@@ -30,6 +30,7 @@ static json_t *base64(const uint8_t *data, size_t size)
     return json_stringn(text, at);
 }
 
+/* NOLINTBEGIN(misc-no-recursion): bounded by JSON_DEPTH_MAX */
 static json_t *to_json(const struct wire_value *v, int depth);
 
 static json_t *map_to_json(const struct wire_value *v, int depth)
@@ -83,6 +84,7 @@ static json_t *to_json(const struct wire_value *v, int depth)
         return json_null();
     }
 }
+/* NOLINTEND(misc-no-recursion) */
 
 static json_t *span_to_json(struct wire_span span)
 {

@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static int print_environment_size(void)
 {
     size_t size = 0;
