@@ -47,7 +47,7 @@ static int path_below_root(const struct walk *w, int fd, char *path)
     snprintf(self, sizeof(self), "/proc/self/fd/%d", w->root_fd);
     n = readlink(self, root, sizeof(root) - 1);
     snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-    length = readlink(self, path, PATH_MAX - 1);
+    length = readlink(self, path, PATH_MAX - 1); // NOLINT(readability-suspicious-call-argument)
     if (n < 0 || length < 0)
         return -errno;
     root[n] = path[length] = 0;
