@@ -76,7 +76,7 @@ int environments_load(struct image_store *store, struct environments *ret, struc
     struct environments found = {0};
     struct image **images;
     size_t n;
-    int r = image_store_list(store, &images, &n, e);
+    int r = image_store_list(store, IMAGE_HOLD, &images, &n, e);
 
     if (r < 0)
         return r;

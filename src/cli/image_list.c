@@ -73,7 +73,7 @@ int cli_image_list(int argc, char **argv)
         return cli_usage(verb.verb, "'%s' is not expected", argv[optind]);
     r = image_store_open(o.store, IMAGE_STORE_READ, &store, &e);
     if (r >= 0)
-        r = image_store_list(store, &images, &n, &e);
+        r = image_store_list(store, IMAGE_LOOK, &images, &n, &e);
     if (r < 0)
         return cli_fail(verb.verb, &e);
     r = o.format == CLI_JSON ? print_json(images, n) : print_table(images, n);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-int json_parse_object(const void *data, size_t size, json_t **ret, struct error *e)
+static int parse(const void *data, size_t size, json_type type, json_t **ret, struct error *e)
 {
     json_error_t error;
     json_t *json = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
@@ -13,12 +13,23 @@ int json_parse_object(const void *data, size_t size, json_t **ret, struct error 
 
     if (!json)
         return error_set(e, -EBADMSG, "line %d: %s", error.line, show_foreign(error.text, shown));
-    if (!json_is_object(json)) {
+    if (json_typeof(json) != type) {
         json_decref(json);
-        return error_set(e, -EBADMSG, "expected a JSON object");
+        return error_set(e, -EBADMSG, "expected a JSON %s",
+                         type == JSON_OBJECT ? "object" : "array");
     }
     *ret = json;
     return 0;
+}
+
+int json_parse_object(const void *data, size_t size, json_t **ret, struct error *e)
+{
+    return parse(data, size, JSON_OBJECT, ret, e);
+}
+
+int json_parse_array(const void *data, size_t size, json_t **ret, struct error *e)
+{
+    return parse(data, size, JSON_ARRAY, ret, e);
 }
 
 static int wrong(const char *where, const char *key, const char *expected, struct error *e)

@@ -20,6 +20,8 @@ static inline void json_decref_p(json_t **json)
 /** Parses SIZE bytes as one JSON object without duplicate keys; *ret is a new reference. -EBADMSG.
  */
 int json_parse_object(const void *data, size_t size, json_t **ret, struct error *e);
+/** Likewise one array. */
+int json_parse_array(const void *data, size_t size, json_t **ret, struct error *e);
 
 /** The field's value, borrowed from OBJECT. -EBADMSG where it is missing or of another type. */
 int field_object(const json_t *object, const char *where, const char *key, enum need need,

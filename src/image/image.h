@@ -1,14 +1,20 @@
 /* Local images: a content-addressed store of unpacked layers and of image records.
  *
+ * Whoever uses an image holds it: struct image carries a lease, a shared lock on its record that
+ * goes away with the last process that has the descriptor, however that ends. A record that is
+ * replaced or removed moves to leaving/ with its locks, and nothing that it needs is taken away
+ * before the last of them is gone.
+ *
  * Store layout (format 1), below the store directory (0700 root):
  *   format              "1\n"
- *   lock                flock: shared by whoever reads or adds, exclusive to take away
+ *   lock                flock: exclusive while the store is made, shared by all others
  *   layers/HEX          unpacked layer, by diffID; ids 0..65535 as in the image; overlayfs
  * whiteouts layers/HEX.json     what unpacking it noted: size, dropped entries, directories it only
  * implies images/NAME.json    one record per name (0644, directory 0755 so that an unprivileged
  * agent can go on reading it by an fd opened before); NAME is the percent-encoded reference name
- *   tmp/                what is being made; its own flock admits one who adds at a time, who
- * empties it when the store is opened
+ *   leaving/            records that were replaced or removed, until nobody holds them
+ *   tmp/                what is being made; its own flock admits one who adds or takes away at a
+ * time, who empties it when the store is opened
  */
 #pragma once
 
@@ -35,10 +41,12 @@ struct image_label {
 
 /** What dockless keeps of an image: its configuration as plain data. */
 struct image {
-    char *name;           /* in the store, e.g. "default" */
-    char *digest;         /* of the manifest, "sha256:..." */
-    char *id;             /* digest of the configuration: what Docker calls the image id */
-    char *created;        /* RFC 3339 as in the configuration, may be NULL */
+    int lease_fd;    /* -EBADF: not held; image_free() closes it */
+    char *directory; /* of "rootfs:DIR": what to run from instead of layers, absolute; or NULL */
+    char *name;      /* in the store, e.g. "default" */
+    char *digest;    /* of the manifest, "sha256:..." */
+    char *id;        /* digest of the configuration: what Docker calls the image id */
+    char *created;   /* RFC 3339 as in the configuration, may be NULL */
     int64_t created_unix; /* seconds; 0 where there is none */
     char *architecture;
     char *os;
@@ -59,6 +67,8 @@ struct image {
     char **history_created;   /* reserved for display; may be NULL */
 };
 
+/** An empty one, NULL when there is no memory. */
+struct image *image_new(void);
 void image_free(struct image *image);
 DEFINE_CLEANUP(struct image, image_free)
 /** The label's value, owned by IMAGE, or NULL. */
@@ -87,24 +97,55 @@ int image_store_open(const char *dir, enum image_store_mode mode, struct image_s
 void image_store_close(struct image_store *s);
 DEFINE_CLEANUP(struct image_store, image_store_close)
 
+enum image_hold {
+    IMAGE_LOOK, /* only to be shown */
+    IMAGE_HOLD, /* to be used: held until image_free(), one descriptor each */
+};
+
 /** All images, sorted by name; the caller frees each and the array. */
-int image_store_list(struct image_store *s, struct image ***ret, size_t *ret_n, struct error *e);
-/** One image by name or by unambiguous digest prefix. -ENOENT with a line naming it. */
+int image_store_list(struct image_store *s, enum image_hold hold, struct image ***ret,
+                     size_t *ret_n, struct error *e);
+/** One image by name or by unambiguous digest prefix, held. -ENOENT with a line naming it. */
 int image_store_get(struct image_store *s, const char *name, struct image **ret, struct error *e);
 /** An fd (inotify-able, O_RDONLY) of images/, valid after privileges were dropped. Owned by S. */
 int image_store_images_fd(const struct image_store *s);
 
 typedef void (*image_progress_fn)(void *userdata, const char *what, uint64_t done, uint64_t total);
 
+/** What a plain root file system does not say about itself. All of it is the caller's. */
+struct image_config {
+    char *const *cmd; /* lists end in NULL, or are NULL */
+    char *const *entrypoint;
+    char *const *env;    /* "KEY=VALUE" */
+    char *const *labels; /* "KEY=VALUE" */
+    const char *working_dir;
+    const char *user;
+};
+
+/** Copies CONFIG into IMAGE, which has none yet. -EINVAL names an entry without "=". */
+int image_config_apply(const struct image_config *config, struct image *image, struct error *e);
+
 struct image_load_options {
     const char *name;           /* store name; NULL: the reference's own */
+    struct image_config config; /* for rootfs: only */
     image_progress_fn progress; /* may be NULL */
     void *userdata;
 };
 
-/** Loads REFERENCE ("oci:DIR[:REF]") into the store: verifies digest and size of every blob while
+/** Loads REFERENCE (names.h) into the store: verifies digest and size of every blob while
  * streaming, the diffID of every layer while unpacking, unpacks only layers the store lacks, and
  * makes the image visible by one rename at the end. On failure the store is as it was. *ret_image
- * is the caller's. */
+ * is the caller's, and held. Must be called from a single-threaded process. */
 int image_load(struct image_store *s, const char *reference,
                const struct image_load_options *options, struct image **ret_image, struct error *e);
+
+/** The image that a user means by TEXT, ready to run from and held until image_free():
+ *   - "rootfs:DIR": that directory as it is; nothing is copied. `directory` is set, there are no
+ *     layers, digest or id, and the configuration is that of OPTIONS;
+ *   - any other reference with a transport ("oci:DIR:REF"): the image of that digest in the store;
+ *     where the store has none it is loaded, as image_load() does, under OPTIONS' name;
+ *   - else a name or digest prefix in the store.
+ * STORE_DIR is made where it is missing and a load needs it. Must be called from a single-threaded
+ * process. The image outlives the store it came from; it belongs to the caller. */
+int image_obtain(const char *store_dir, const char *text, const struct image_load_options *options,
+                 struct image **ret, struct error *e);

@@ -6,6 +6,7 @@
 #include "image/names.h"
 #include "image/oci.h"
 #include "image/seam.h"
+#include "image/source.h"
 #include "image/store.h"
 #include "image/unpack.h"
 
@@ -15,7 +16,7 @@
 struct load {
     struct image_store *store;
     const struct image_load_options *options;
-    struct oci_layout *layout;
+    struct image_source *source;
     struct oci_manifest *manifest;
     struct digest *diff_ids; /* one a layer of the manifest */
     bool *fresh;             /* which of them were unpacked now */
@@ -28,7 +29,7 @@ struct load {
 
 static void load_clear(struct load *l)
 {
-    oci_layout_close(l->layout);
+    image_source_close(l->source);
     oci_manifest_free(l->manifest);
     free(l->diff_ids);
     free(l->fresh);
@@ -41,7 +42,7 @@ static int read_config(struct load *l, struct error *e)
     _cleanup_json_ json_t *json = NULL;
     char text[DIGEST_TEXT_SIZE];
     size_t n = 0;
-    int r = oci_layout_read(l->layout, &l->manifest->config, "configuration", &json, e);
+    int r = image_source_read(l->source, &l->manifest->config, "configuration", &json, e);
 
     if (r < 0)
         return r;
@@ -68,16 +69,16 @@ static int unpack_one(struct load *l, size_t i, struct error *e)
 {
     struct oci_descriptor *blob = &l->manifest->layers[i];
     const struct digest *diff_id = &l->diff_ids[i];
-    _cleanup_close_ int blob_fd = -EBADF, root_fd = -EBADF;
+    _cleanup_image_file_ struct image_file file = IMAGE_FILE_INIT;
+    _cleanup_close_ int root_fd = -EBADF;
     _cleanup_notes_ struct layer_notes notes = {0};
-    struct unpack_request q = {.blob = blob, .diff_id = diff_id, .userdata = l};
-    int r = oci_layout_open_blob(l->layout, blob, &blob_fd, e);
+    struct unpack_request q = {.file = &file, .blob = blob, .diff_id = diff_id, .userdata = l};
+    int r = image_source_open_blob(l->source, blob, &file, e);
 
     if (r >= 0)
         r = store_begin_layer(l->store, diff_id, &root_fd, e);
     if (r < 0)
         return r;
-    q.blob_fd = blob_fd;
     q.root_fd = root_fd;
     l->unpacking = blob;
     snprintf(l->what, sizeof(l->what), "layer %zu of %zu", i + 1, l->manifest->n_layers);
@@ -209,19 +210,32 @@ static int join_layers(struct load *l, struct error *e)
     return r < 0 || !l->seam ? r : make_seam(l, e);
 }
 
+/* Layers of `docker save` have no digest of their own: the diffID names them. */
+static void name_layers(struct load *l)
+{
+    for (size_t i = 0; i < l->manifest->n_layers; i++)
+        if (l->manifest->layers[i].unverified)
+            l->manifest->layers[i].digest = l->diff_ids[i];
+}
+
 static int load_image(struct load *l, const struct image_reference *reference, struct error *e)
 {
-    int r = oci_layout_open(reference->directory, &l->layout, e);
+    char shown[FIELD_SHOWN_MAX];
+    int r = reference->transport == TRANSPORT_ROOTFS
+                ? error_set(e, -ENOTSUP, "a root file system is not loaded, but run from")
+                : image_source_open(reference, &l->source, e);
 
     if (r >= 0)
-        r = oci_layout_resolve(l->layout, reference->reference, &l->manifest, e);
+        r = image_source_resolve(l->source, &l->manifest, e);
     if (r >= 0)
         r = read_config(l, e);
+    if (r >= 0)
+        name_layers(l);
     if (r >= 0)
         r = unpack_layers(l, e);
     if (r >= 0)
         r = join_layers(l, e);
-    return r < 0 ? error_prefix(e, r, "oci:%s", reference->directory) : 0;
+    return r < 0 ? error_prefix(e, r, "%s", image_reference_show(reference, shown)) : 0;
 }
 
 static int choose_name(const struct image_reference *reference, const char *wanted, char **ret,
@@ -256,7 +270,7 @@ int image_load(struct image_store *s, const char *reference,
     r = image_reference_parse(reference, &parsed, e);
     if (r < 0)
         return r;
-    l.image = calloc(1, sizeof(*l.image));
+    l.image = image_new();
     if (!l.image)
         return error_sys(e, -ENOMEM, "image");
     r = choose_name(&parsed, l.options->name, &l.image->name, e);
@@ -272,6 +286,10 @@ int image_load(struct image_store *s, const char *reference,
         store_empty_tmp(s, NULL);
         return r;
     }
+    /* Nobody else changes the store before it is closed. */
+    r = store_hold_image(s, l.image, e);
+    if (r < 0)
+        return r;
     *ret_image = TAKE_PTR(l.image);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* OCI image layouts (image-spec, image-layout.md, image-index.md, manifest.md, config.md). */
+/* OCI documents (image-spec, image-index.md, manifest.md, config.md). */
 #pragma once
 
 #include "base/error.h"
@@ -13,6 +13,8 @@ struct oci_descriptor {
     struct digest digest;
     uint64_t size;
     enum layer_compression compression; /* of a layer */
+    bool unverified; /* nobody told its digest, size and compression: `docker save` */
+    char *file;      /* its name in the source, owned by the manifest; NULL: its digest's */
 };
 
 struct oci_manifest {
@@ -51,19 +53,3 @@ int image_labels_from_json(const json_t *object, const char *where, const char *
 const char *oci_architecture(void);
 /** Seconds since the epoch of an RFC 3339 time, 0 where TEXT is none or earlier. */
 int64_t oci_parse_time(const char *text);
-
-struct oci_layout;
-
-/** Opens the layout directory and checks its oci-layout file. */
-int oci_layout_open(const char *directory, struct oci_layout **ret, struct error *e);
-void oci_layout_close(struct oci_layout *l);
-DEFINE_CLEANUP(struct oci_layout, oci_layout_close)
-/** Finds the manifest of REFERENCE, or the only one when that is NULL, through nested indexes. */
-int oci_layout_resolve(struct oci_layout *l, const char *reference, struct oci_manifest **ret,
-                       struct error *e);
-/** Reads a JSON blob whole: size, digest, syntax checked. *ret is a new reference. */
-int oci_layout_read(struct oci_layout *l, const struct oci_descriptor *d, const char *what,
-                    json_t **ret, struct error *e);
-/** Opens a blob that is a regular file of the right size; the content is not looked at. */
-int oci_layout_open_blob(struct oci_layout *l, const struct oci_descriptor *d, int *ret,
-                         struct error *e);

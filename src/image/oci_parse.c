@@ -31,7 +31,10 @@ void oci_manifest_free(struct oci_manifest *m)
 {
     if (!m)
         return;
+    for (size_t i = 0; i < m->n_layers; i++)
+        free(m->layers[i].file);
     free(m->layers);
+    free(m->config.file);
     free(m);
 }
 

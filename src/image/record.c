@@ -8,10 +8,21 @@
 
 #include <string.h>
 
+struct image *image_new(void)
+{
+    struct image *image = calloc(1, sizeof(*image));
+
+    if (image)
+        image->lease_fd = -EBADF;
+    return image;
+}
+
 void image_free(struct image *image)
 {
     if (!image)
         return;
+    safe_close(image->lease_fd);
+    free(image->directory);
     free(image->name);
     free(image->digest);
     free(image->id);
@@ -192,7 +203,7 @@ static int fill_from_json(const json_t *json, struct image *image, struct error 
 
 int image_from_json(const json_t *json, struct image **ret, struct error *e)
 {
-    _cleanup_(image_free_p) struct image *image = calloc(1, sizeof(*image));
+    _cleanup_(image_free_p) struct image *image = image_new();
     int r;
 
     if (!image)

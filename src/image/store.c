@@ -32,7 +32,8 @@ static int lock(int fd, int how)
 /* Whether the directory has nothing that is not ours, so that it may become a store. */
 static int check_unused(struct image_store *s, struct error *e)
 {
-    static const char *const ours[] = {".", "..", "lock", "layers", "images", "tmp", "format"};
+    static const char *const ours[] = {".",      "..",      "lock", "layers",
+                                       "images", "leaving", "tmp",  "format"};
     int fd = openat(s->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
@@ -78,7 +79,7 @@ static int make_store(struct image_store *s, struct error *e)
     static const struct {
         const char *name;
         mode_t mode;
-    } dirs[] = {{"layers", 0700}, {"images", 0755}, {"tmp", 0700}};
+    } dirs[] = {{"layers", 0700}, {"images", 0755}, {"leaving", 0700}, {"tmp", 0700}};
     int r = lock(s->lock_fd, LOCK_EX);
 
     if (r < 0)
@@ -174,7 +175,12 @@ static int open_store(struct image_store *s, struct error *e)
         r = open_directory(s, "layers", &s->layers_fd, e);
     if (r < 0 || s->mode == IMAGE_STORE_READ)
         return r;
-    r = open_directory(s, "tmp", &s->tmp_fd, e);
+    /* Stores of earlier versions have none. */
+    if (mkdirat(s->fd, "leaving", 0700) < 0 && errno != EEXIST)
+        return store_error(s, -errno, e, "leaving");
+    r = open_directory(s, "leaving", &s->leaving_fd, e);
+    if (r >= 0)
+        r = open_directory(s, "tmp", &s->tmp_fd, e);
     if (r < 0)
         return r;
     r = lock(s->tmp_fd, LOCK_EX);
@@ -189,7 +195,7 @@ int image_store_open(const char *dir, enum image_store_mode mode, struct image_s
 
     if (!s)
         return error_sys(e, -ENOMEM, "image store");
-    s->fd = s->lock_fd = s->layers_fd = s->images_fd = s->tmp_fd = -EBADF;
+    s->fd = s->lock_fd = s->layers_fd = s->images_fd = s->leaving_fd = s->tmp_fd = -EBADF;
     s->mode = mode;
     s->directory = strdup(dir);
     if (!s->directory)
@@ -206,6 +212,7 @@ void image_store_close(struct image_store *s)
     if (!s)
         return;
     safe_close(s->tmp_fd);
+    safe_close(s->leaving_fd);
     safe_close(s->images_fd);
     safe_close(s->layers_fd);
     safe_close(s->lock_fd);
@@ -358,6 +365,55 @@ int store_write_record(struct image_store *s, const struct image *image, struct 
     return r < 0 ? store_error(s, r, e, "record") : 0;
 }
 
+int store_hold_record(int record_fd)
+{
+    struct stat st;
+    int r = lock(record_fd, LOCK_SH);
+
+    if (r < 0)
+        return r;
+    if (fstat(record_fd, &st) < 0)
+        return -errno;
+    return st.st_nlink > 0 ? 0 : -ENOENT;
+}
+
+/* A record that somebody holds gets a second name in leaving/, that of its inode. */
+static int keep_held(struct image_store *s, const char *file, int fd, struct error *e)
+{
+    char name[32];
+    struct stat st;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK || fstat(fd, &st) < 0)
+        return store_error(s, -errno, e, file);
+    snprintf(name, sizeof(name), "%llu", (unsigned long long)st.st_ino);
+    if (linkat(s->images_fd, file, s->leaving_fd, name, 0) < 0 && errno != EEXIST)
+        return store_error(s, -errno, e, "leaving");
+    return fsync(s->leaving_fd) < 0 ? store_error(s, -errno, e, "leaving") : 0;
+}
+
+int store_retire_record(struct image_store *s, const char *file, const char *successor,
+                        struct error *e)
+{
+    /* Kept open, and so locked, until the name is gone: who comes now finds no links left. */
+    _cleanup_close_ int fd = openat(s->images_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int r;
+
+    if (fd < 0 && errno != ENOENT)
+        return store_error(s, -errno, e, file);
+    if (fd < 0 && !successor)
+        return error_set(e, -ENOENT, "image store %s: %s is not there", s->directory, file);
+    r = fd < 0 ? 0 : keep_held(s, file, fd, e);
+    if (r < 0)
+        return r;
+    r = successor ? renameat(s->tmp_fd, successor, s->images_fd, file)
+                  : unlinkat(s->images_fd, file, 0);
+    if (r < 0 || fsync(s->images_fd) < 0)
+        return store_error(s, -errno, e, file);
+    return 0;
+}
+
 int store_commit_record(struct image_store *s, const struct image *image, struct error *e)
 {
     char file[NAME_MAX + 1];
@@ -367,7 +423,5 @@ int store_commit_record(struct image_store *s, const struct image *image, struct
         return r;
     if (fsync(s->layers_fd) < 0)
         return store_error(s, -errno, e, "fsync layers");
-    if (renameat(s->tmp_fd, RECORD, s->images_fd, file) < 0 || fsync(s->images_fd) < 0)
-        return store_error(s, -errno, e, file);
-    return 0;
+    return store_retire_record(s, file, RECORD, e);
 }

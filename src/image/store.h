@@ -12,7 +12,8 @@ struct image_store {
     int lock_fd; /* holds the shared lock */
     int layers_fd;
     int images_fd;
-    int tmp_fd; /* IMAGE_STORE_CHANGE: holds its exclusive lock */
+    int leaving_fd; /* IMAGE_STORE_CHANGE */
+    int tmp_fd;     /* IMAGE_STORE_CHANGE: holds its exclusive lock */
 };
 
 /** Whether the layer is in layers/; its notes are, then, too. */
@@ -33,6 +34,14 @@ int store_sync(struct image_store *s, struct error *e);
 int store_commit_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
 /** Writes the record to tmp/, on disk when this returns. */
 int store_write_record(struct image_store *s, const struct image *image, struct error *e);
+/** The shared lock by which an open record is held; -ENOENT where it is gone already. */
+int store_hold_record(int record_fd);
+/** Holds the record that has just been committed. */
+int store_hold_image(struct image_store *s, struct image *image, struct error *e);
+/** Takes the record FILE out of images/ and puts tmp/SUCCESSOR in its place, if that is not NULL. A
+ * record that somebody holds stays in leaving/, where it goes on naming the layers it needs. */
+int store_retire_record(struct image_store *s, const char *file, const char *successor,
+                        struct error *e);
 /** Makes the moved layers durable, then the record visible. */
 int store_commit_record(struct image_store *s, const struct image *image, struct error *e);
 /** Removes whatever lies in tmp/. */

@@ -12,14 +12,32 @@
  * error. */
 #define DIGEST_PREFIX_MIN 4
 
-static int read_record(struct image_store *s, const char *file, const char *name,
-                       struct image **ret, struct error *e)
+/* Held before it is read: what it names stays from then on. */
+static int open_record(struct image_store *s, const char *file, enum image_hold hold, int *ret)
 {
+    _cleanup_close_ int fd = openat(s->images_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = hold == IMAGE_HOLD ? store_hold_record(fd) : 0;
+    if (r < 0)
+        return r;
+    *ret = TAKE_FD(fd);
+    return 0;
+}
+
+static int read_record(struct image_store *s, const char *file, const char *name,
+                       enum image_hold hold, struct image **ret, struct error *e)
+{
+    _cleanup_close_ int fd = -EBADF;
     _cleanup_buffer_ struct buffer b = {0};
     _cleanup_(image_free_p) struct image *image = NULL;
     _cleanup_json_ json_t *json = NULL;
-    int r = fd_read_file(s->images_fd, file, &b, IMAGE_JSON_MAX);
+    int r = open_record(s, file, hold, &fd);
 
+    if (r >= 0)
+        r = fd_read_all(fd, &b, IMAGE_JSON_MAX);
     if (r < 0)
         return error_sys(e, r, "image store %s: images/%s", s->directory, file);
     r = json_parse_object(b.data, b.size, &json, e);
@@ -29,6 +47,8 @@ static int read_record(struct image_store *s, const char *file, const char *name
         r = error_set(e, -EBADMSG, "name: \"%s\" does not fit the file's name", image->name);
     if (r < 0)
         return error_prefix(e, r, "image store %s: images/%s", s->directory, file);
+    if (hold == IMAGE_HOLD)
+        image->lease_fd = TAKE_FD(fd);
     *ret = TAKE_PTR(image);
     return 0;
 }
@@ -49,8 +69,8 @@ static int append(struct image ***list, size_t *n, struct image *image)
     return 0;
 }
 
-static int read_all(struct image_store *s, DIR *dir, struct image ***list, size_t *n,
-                    struct error *e)
+static int read_all(struct image_store *s, DIR *dir, enum image_hold hold, struct image ***list,
+                    size_t *n, struct error *e)
 {
     struct dirent *entry;
 
@@ -60,7 +80,7 @@ static int read_all(struct image_store *s, DIR *dir, struct image ***list, size_
         int r;
         if (image_name_from_file(entry->d_name, name) < 0)
             continue;
-        r = read_record(s, entry->d_name, name, &image, e);
+        r = read_record(s, entry->d_name, name, hold, &image, e);
         if (r == -ENOENT)
             continue; /* taken away meanwhile */
         if (r < 0)
@@ -81,7 +101,8 @@ static void free_list(struct image **list, size_t n)
     free(list);
 }
 
-int image_store_list(struct image_store *s, struct image ***ret, size_t *ret_n, struct error *e)
+int image_store_list(struct image_store *s, enum image_hold hold, struct image ***ret,
+                     size_t *ret_n, struct error *e)
 {
     struct image **list = NULL;
     size_t n = 0;
@@ -93,7 +114,7 @@ int image_store_list(struct image_store *s, struct image ***ret, size_t *ret_n, 
         safe_close(fd);
         return error_sys(e, -errno, "image store %s: images", s->directory);
     }
-    r = read_all(s, dir, &list, &n, e);
+    r = read_all(s, dir, hold, &list, &n, e);
     closedir(dir);
     if (r < 0) {
         free_list(list, n);
@@ -125,7 +146,7 @@ static int get_by_digest(struct image_store *s, const char *prefix, struct image
 
     if (strlen(digits) < DIGEST_PREFIX_MIN || digits[strspn(digits, "0123456789abcdef")])
         return -ENOENT;
-    r = image_store_list(s, &list, &n, e);
+    r = image_store_list(s, IMAGE_HOLD, &list, &n, e);
     if (r < 0)
         return r;
     r = -ENOENT;
@@ -156,12 +177,26 @@ int image_store_get(struct image_store *s, const char *name, struct image **ret,
     char file[NAME_MAX + 1], shown[FIELD_SHOWN_MAX];
     int r = -ENOENT;
 
-    if (image_name_check(name, NULL) == 0 && image_file_name(name, file, NULL) == 0 &&
-        faccessat(s->images_fd, file, F_OK, 0) == 0)
-        return read_record(s, file, name, ret, e);
+    if (image_name_check(name, NULL) == 0 && image_file_name(name, file, NULL) == 0)
+        while (faccessat(s->images_fd, file, F_OK, 0) == 0) {
+            r = read_record(s, file, name, IMAGE_HOLD, ret, e);
+            if (r != -ENOENT) /* else it was replaced meanwhile */
+                return r;
+        }
     r = get_by_digest(s, name, ret, e);
     if (r == -ENOENT)
         return error_set(e, r, "image \"%s\": not in the store %s", show_foreign(name, shown),
                          s->directory);
     return r;
+}
+
+int store_hold_image(struct image_store *s, struct image *image, struct error *e)
+{
+    char file[NAME_MAX + 1];
+    int r = image_file_name(image->name, file, e);
+
+    if (r < 0)
+        return r;
+    r = open_record(s, file, IMAGE_HOLD, &image->lease_fd);
+    return r < 0 ? error_sys(e, r, "image store %s: images/%s", s->directory, file) : 0;
 }

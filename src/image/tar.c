@@ -50,8 +50,24 @@ static int refill(struct tar_reader *t, struct error *e)
         if (n <= 0)
             return (int)n;
         t->end += n;
+        t->position += (uint64_t)n;
     }
     return 1;
+}
+
+void tar_reader_jumps(struct tar_reader *t, tar_jump_fn jump)
+{
+    t->jump = jump;
+}
+
+uint64_t tar_position(const struct tar_reader *t)
+{
+    return t->position - (uint64_t)(t->end - t->at);
+}
+
+bool tar_is_sparse(const struct tar_reader *t)
+{
+    return t->extra.regions || (t->entry.type == TAR_FILE && t->entry.size != t->stored);
 }
 
 static int truncated(struct error *e)
@@ -81,7 +97,15 @@ int tar_skip(struct tar_reader *t, uint64_t size, struct error *e)
 {
     while (size > 0) {
         size_t n;
-        int r = refill(t, e);
+        int r;
+        if (t->jump && t->at == t->end) {
+            uint64_t jumped = t->jump(t->userdata, size);
+            t->position += jumped;
+            size -= jumped;
+            if (size == 0)
+                break;
+        }
+        r = refill(t, e);
         if (r <= 0)
             return r < 0 ? r : truncated(e);
         n = (size_t)MIN((uint64_t)(t->end - t->at), size);

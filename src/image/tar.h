@@ -60,6 +60,16 @@ int tar_reader_new(tar_fill_fn fill, void *userdata, struct tar_reader **ret);
 void tar_reader_free(struct tar_reader *t);
 DEFINE_CLEANUP(struct tar_reader, tar_reader_free)
 
+/** Lets the reader leave bytes of the stream out instead of pulling them: JUMP goes forward by up
+ * to SIZE bytes and returns how many. */
+typedef uint64_t (*tar_jump_fn)(void *userdata, uint64_t size);
+void tar_reader_jumps(struct tar_reader *t, tar_jump_fn jump);
+
+/** Where in the stream the reader is: after tar_next() where the entry's data begins. */
+uint64_t tar_position(const struct tar_reader *t);
+/** Whether the present entry's data is not all of its file. */
+bool tar_is_sparse(const struct tar_reader *t);
+
 /** The next entry, owned by the reader and valid until the next call; *ret is NULL at the archive's
  * end. What is left of the present entry's data is skipped. -EBADMSG for a damaged archive. */
 int tar_next(struct tar_reader *t, const struct tar_entry **ret, struct error *e);

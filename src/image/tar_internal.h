@@ -24,7 +24,9 @@ struct tar_extra {
 struct tar_reader {
     tar_fill_fn fill;
     void *userdata;
+    tar_jump_fn jump;        /* may be NULL */
     const uint8_t *at, *end; /* the present run */
+    uint64_t position;       /* of its end in the stream */
     uint8_t block[TAR_BLOCK];
     uint64_t stored;  /* bytes of the entry's data still in the stream */
     uint64_t padding; /* and what fills its last block */

@@ -138,10 +138,12 @@ static int write_quietly(int fd, const void *data, size_t size)
     return r;
 }
 
-/* An uncompressed blob is the very stream that the child hashes for the diffID: once is enough. */
+/* An uncompressed blob is the very stream that the child hashes for the diffID: once is enough. Of
+ * a blob without a digest the diffID is all there is. */
 static bool child_hashes_blob(const struct unpack_request *q)
 {
-    return q->blob->compression == LAYER_PLAIN && digest_equal(&q->blob->digest, q->diff_id);
+    return q->blob->unverified ||
+           (q->blob->compression == LAYER_PLAIN && digest_equal(&q->blob->digest, q->diff_id));
 }
 
 /* Reads the blob to its end, hashing it and copying it to FD as long as anybody reads there, unless
@@ -156,7 +158,7 @@ static int read_blob(const struct unpack_request *q, int fd, struct hasher *hash
         return error_sys(e, -ENOMEM, "buffer");
     while (done < q->blob->size) {
         size_t want = (size_t)MIN((uint64_t)FEED_SIZE, q->blob->size - done);
-        ssize_t n = fd_read_full(q->blob_fd, data, want);
+        ssize_t n = image_file_read(q->file, done, data, want);
         if (n < 0)
             return error_sys(e, (int)n, "read the blob");
         if (n == 0)
@@ -346,7 +348,7 @@ static int run_child(const struct unpack_request *q, struct layer_notes *notes, 
         return r;
     r = judge(q, received, status, &report, e);
     /* Whatever it was, damage of the blob explains it better. */
-    if (r < 0 && child_hashes_blob(q) && lseek(q->blob_fd, 0, SEEK_SET) == 0) {
+    if (r < 0 && child_hashes_blob(q) && !q->blob->unverified) {
         struct error digest_error = ERROR_INIT;
         if (read_and_hash_blob(q, -EBADF, &digest_error) < 0 && e)
             *e = digest_error;

@@ -3,11 +3,12 @@
 
 #include "base/error.h"
 #include "image/digest.h"
+#include "image/files.h"
 #include "image/notes.h"
 #include "image/oci.h"
 
 struct unpack_request {
-    int blob_fd; /* at its beginning; its size is the descriptor's */
+    const struct image_file *file; /* the blob; its size is the descriptor's */
     const struct oci_descriptor *blob;
     const struct digest *diff_id;
     int root_fd; /* the empty directory to unpack into */

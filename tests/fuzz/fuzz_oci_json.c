@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void try_image_documents(const json_t *json, struct error *e)
 {
     _cleanup_(oci_manifest_free_p) struct oci_manifest *manifest = NULL;
-    _cleanup_(image_free_p) struct image *image = calloc(1, sizeof(*image));
+    _cleanup_(image_free_p) struct image *image = image_new();
     _cleanup_free_ struct oci_index_entry *entries = NULL;
     _cleanup_free_ struct digest *diff_ids = NULL;
     size_t n = 0;

@@ -249,9 +249,14 @@ class Image(stores.StoreTest):
         second.write_manifest()
         image.index["manifests"].append(second.descriptor)
         image.write_index()
-        self.assert_refused(f"oci:{image.directory}", "several images", "oci:DIRECTORY:REFERENCE")
+        self.assert_refused(f"oci:{image.directory}", "several images", ":REFERENCE or :@INDEX")
         self.assert_refused(f"oci:{image.directory}:third", 'there is no image "third"')
         self.assertEqual(self.loaded(f"oci:{image.directory}:second")["name"], "second")
+        self.assertEqual(
+            self.loaded(f"oci:{image.directory}:@1", "--name", "at1")["digest"],
+            second.descriptor["digest"],
+        )
+        self.assert_refused(f"oci:{image.directory}:@2", "there is no image @2, only 2")
 
     # -- at once and in between
 

@@ -115,12 +115,23 @@ static void file_names_fit_a_directory(void **state)
 static void references_are_split_at_the_first_colon(void **state)
 {
     static const struct {
-        const char *text, *directory, *reference, *name;
+        const char *text, *path, *reference, *name;
+        enum image_transport transport;
+        size_t index;
     } cases[] = {
-        {"oci:dir", "dir", NULL, "dir"},
-        {"oci:/a/b/", "/a/b/", NULL, "b"},
-        {"oci:dir:ref", "dir", "ref", "ref"},
-        {"oci:dir:host:5000/x:tag", "dir", "host:5000/x:tag", "host:5000/x:tag"},
+        {"oci:dir", "dir", NULL, "dir", TRANSPORT_OCI, SIZE_MAX},
+        {"oci:/a/b/", "/a/b/", NULL, "b", TRANSPORT_OCI, SIZE_MAX},
+        {"oci:dir:ref", "dir", "ref", "ref", TRANSPORT_OCI, SIZE_MAX},
+        {"oci:dir:host:5000/x:tag", "dir", "host:5000/x:tag", "host:5000/x:tag", TRANSPORT_OCI,
+         SIZE_MAX},
+        {"oci:dir:@12", "dir", NULL, "dir", TRANSPORT_OCI, 12},
+        {"oci-archive:/x/y.tar", "/x/y.tar", NULL, "y", TRANSPORT_OCI_ARCHIVE, SIZE_MAX},
+        {"docker-archive:y.tar:busybox:1.36", "y.tar", "busybox:1.36", "busybox:1.36",
+         TRANSPORT_DOCKER_ARCHIVE, SIZE_MAX},
+        {"docker-archive:y.tar:@0", "y.tar", NULL, "y", TRANSPORT_DOCKER_ARCHIVE, 0},
+        {"dir:a:b", "a:b", NULL, "a:b", TRANSPORT_DIR, SIZE_MAX},
+        {"rootfs:/srv/debian.tar", "/srv/debian.tar", NULL, "debian.tar", TRANSPORT_ROOTFS,
+         SIZE_MAX},
     };
 
     (void)state;
@@ -128,7 +139,9 @@ static void references_are_split_at_the_first_colon(void **state)
         _cleanup_reference_ struct image_reference r = {0};
         _cleanup_free_ char *name = NULL;
         assert_int_equal(image_reference_parse(cases[i].text, &r, NULL), 0);
-        assert_string_equal(r.directory, cases[i].directory);
+        assert_string_equal(r.path, cases[i].path);
+        assert_int_equal(r.transport, cases[i].transport);
+        assert_int_equal(r.index, cases[i].index);
         if (cases[i].reference)
             assert_string_equal(r.reference, cases[i].reference);
         else
