@@ -324,6 +324,11 @@ void cgroup_destroy(struct cgroup *cg)
     cg->host->dying = cg;
 }
 
+unsigned cgroup_host_abilities(const struct cgroup_host *h)
+{
+    return h->abilities;
+}
+
 int cgroup_clone_fd(const struct cgroup *cg)
 {
     return cg->dirs[CGROUP_V2];
@@ -379,46 +384,4 @@ int cgroup_oom_fd(const struct cgroup *cg, uint32_t *ret_events)
 bool cgroup_oom_happened(struct cgroup *cg)
 {
     return cg->oom_fd >= 0 && cg->host->driver->oom_happened(cg);
-}
-
-/* cpu.stat has at most two dozen lines of up to 40 characters, the ones we want first. */
-static int read_cpu(struct cgroup *cg, uint64_t *ret_usage, uint64_t *ret_user,
-                    uint64_t *ret_system)
-{
-    char text[1024];
-    int r = cgroup_read_again(cg->cpu_fd, text, sizeof(text));
-
-    if (r == 0)
-        r = cgroup_parse_key(text, "usage_usec", ret_usage);
-    if (r == 0 && ret_user)
-        r = cgroup_parse_key(text, "user_usec", ret_user);
-    if (r == 0 && ret_system)
-        r = cgroup_parse_key(text, "system_usec", ret_system);
-    return r;
-}
-
-int cgroup_cpu_usage(struct cgroup *cg, uint64_t *ret_usec)
-{
-    uint64_t usage;
-    int r = read_cpu(cg, &usage, NULL, NULL);
-
-    if (r == 0)
-        *ret_usec = usage;
-    return r;
-}
-
-int cgroup_usage(struct cgroup *cg, struct cgroup_usage *ret, struct error *e)
-{
-    struct cgroup_usage u = {0};
-    int r = read_cpu(cg, &u.usage_usec, &u.user_usec, &u.system_usec);
-
-    if (r < 0)
-        return error_sys(e, r, "cgroup %s: cpu.stat", cg->name);
-    r = cg->host->driver->memory_peak(cg, &u.memory_peak);
-    if (r == -ENOENT)
-        u.memory_peak = SANDBOX_ABSENT;
-    else if (r < 0)
-        return error_sys(e, r, "cgroup %s: peak memory", cg->name);
-    *ret = u;
-    return 0;
 }

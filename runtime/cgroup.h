@@ -34,7 +34,17 @@ const char *cgroup_host_driver(const struct cgroup_host *h);
  * sweep of a later life. */
 int cgroup_host_paths(const struct cgroup_host *h, char ***list);
 
-/** Makes the cgroup NAME with LIMITS (memory, pids) in force before any process is in it. */
+/** What a host can do beside memory and pids, which it must. */
+enum cgroup_ability {
+    CGROUP_CPU_SHARE = 1 << 0,
+    CGROUP_CPUS = 1 << 1,
+    CGROUP_IO_WEIGHT = 1 << 2,
+};
+/** Bit mask of enum cgroup_ability. */
+unsigned cgroup_host_abilities(const struct cgroup_host *h);
+
+/** Makes the cgroup NAME with LIMITS (memory, pids, cpu_share, cpus, io_weight; those that the host
+ * is not able to are left out) in force before any process is in it. */
 int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
                   struct cgroup **ret, struct error *e);
 /** Kills what is left, removes the directories and frees. Never waits: what the kernel still holds
@@ -65,7 +75,15 @@ struct cgroup_usage {
     uint64_t usage_usec; /* user + system */
     uint64_t user_usec;
     uint64_t system_usec;
-    uint64_t memory_peak; /* or SANDBOX_ABSENT */
+    /* Each of the following is SANDBOX_ABSENT where this kernel does not tell. */
+    uint64_t memory_peak;
+    uint64_t pids_peak;
+    uint64_t read_bytes; /* from and to disks; loop devices, whose disks are counted, left out */
+    uint64_t write_bytes;
+    uint64_t oom_kills;
+    uint64_t throttled_periods;
+    uint64_t throttled_usec;
+    struct sandbox_pressure cpu_pressure, memory_pressure, io_pressure;
 };
 
 /** CPU time so far in microseconds; negative errno in the return value. */

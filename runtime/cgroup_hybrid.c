@@ -14,6 +14,7 @@
  * common parent, so what is ours is the difference of the two counts. */
 #include "cgroup_internal.h"
 
+#include "base/clock.h"
 #include "base/fdio.h"
 
 #include <string.h>
@@ -75,6 +76,44 @@ static int add_v1(struct cgroup_host *h, const char *controller, size_t *ret_ind
     return cgroup_add_dir(h, &place, e);
 }
 
+/* A hierarchy that need not be there. */
+static int add_optional_v1(struct cgroup_host *h, const char *controller, size_t *ret_index,
+                           struct error *e)
+{
+    int r = add_v1(h, controller, ret_index, NULL);
+
+    if (r != -EOPNOTSUPP && r != -ENODEV)
+        return r < 0 ? error_sys(e, r, "v1 controller %s", controller) : 0;
+    *ret_index = CGROUP_DIRS_MAX;
+    return 0;
+}
+
+/* By which file a v1 kernel weighs disk use. */
+static const char *const io_weights[] = {"blkio.bfq.weight", "blkio.weight"};
+
+static int add_optional(struct cgroup_host *h, struct error *e)
+{
+    int r = add_optional_v1(h, "cpu", &h->cpu_dir, e);
+
+    if (r == 0)
+        r = add_optional_v1(h, "cpuset", &h->cpuset_dir, e);
+    if (r == 0)
+        r = add_optional_v1(h, "blkio", &h->blkio_dir, e);
+    if (r == 0 && h->cpuset_dir < CGROUP_DIRS_MAX)
+        r = cgroup_fill_cpuset(h->parents[h->cpuset_dir], h->dirs[h->cpuset_dir].fd, e);
+    if (r < 0)
+        return r;
+    if (h->cpu_dir < CGROUP_DIRS_MAX &&
+        faccessat(h->dirs[h->cpu_dir].fd, "cpu.cfs_quota_us", W_OK, 0) == 0)
+        h->abilities |= CGROUP_CPU_SHARE;
+    if (h->cpuset_dir < CGROUP_DIRS_MAX)
+        h->abilities |= CGROUP_CPUS;
+    for (size_t i = 0; h->blkio_dir < CGROUP_DIRS_MAX && i < ARRAY_SIZE(io_weights); i++)
+        if (faccessat(h->dirs[h->blkio_dir].fd, io_weights[i], W_OK, 0) == 0)
+            h->abilities |= CGROUP_IO_WEIGHT;
+    return 0;
+}
+
 static int check_swap(struct cgroup_host *h, struct error *e)
 {
     int r;
@@ -109,6 +148,8 @@ static int hybrid_open(struct cgroup_host *h, struct error *e)
         r = add_v1(h, "pids", &h->pids_dir, e);
     if (r == 0)
         r = check_swap(h, e);
+    if (r == 0)
+        r = add_optional(h, e);
     if (r < 0)
         return r;
     r = watch_oom(h->dirs[h->memory_dir].fd, &h->oom_fd);
@@ -122,10 +163,18 @@ static void hybrid_close(struct cgroup_host *h)
     (void)h;
 }
 
-/* Memory always, for the peak; pids only for a limit. */
+/* Memory, pids and blkio always, for the counters; the others only for a limit. */
 static unsigned hybrid_needs(const struct cgroup_host *h, const struct sandbox_limits *limits)
 {
-    return 1U << CGROUP_V2 | 1U << h->memory_dir | (limits->pids > 0 ? 1U << h->pids_dir : 0);
+    unsigned needs = 1U << CGROUP_V2 | 1U << h->memory_dir | 1U << h->pids_dir;
+
+    if (h->blkio_dir < CGROUP_DIRS_MAX)
+        needs |= 1U << h->blkio_dir;
+    if (limits->cpu_share > 0 && h->abilities & CGROUP_CPU_SHARE)
+        needs |= 1U << h->cpu_dir;
+    if (cgroup_wants_cpus(limits) && h->abilities & CGROUP_CPUS)
+        needs |= 1U << h->cpuset_dir;
+    return needs;
 }
 
 static int limit_memory(struct cgroup *cg, uint64_t bytes, struct error *e)
@@ -158,6 +207,42 @@ static int limit_memory(struct cgroup *cg, uint64_t bytes, struct error *e)
     return 0;
 }
 
+static int limit_io(struct cgroup *cg, uint64_t weight, struct error *e)
+{
+    int fd = cg->dirs[cg->host->blkio_dir];
+
+    for (size_t i = 0; i < ARRAY_SIZE(io_weights); i++) {
+        int r = cgroup_write_uint(fd, io_weights[i], MAX(MIN(weight, BFQ_WEIGHT_MAX), i * 10));
+        if (r == 0)
+            return 0;
+        if (r != -ENOENT)
+            return error_sys(e, r, "%s", io_weights[i]);
+    }
+    return error_sys(e, -ENOENT, "%s", io_weights[0]);
+}
+
+/* Processors and disks. */
+static int limit_work(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
+{
+    const struct cgroup_host *h = cg->host;
+    int r = 0;
+
+    if (limits->cpu_share > 0 && h->abilities & CGROUP_CPU_SHARE) {
+        int fd = cg->dirs[h->cpu_dir];
+        r = cgroup_write_uint(fd, "cpu.cfs_period_us", CGROUP_CPU_PERIOD_USEC);
+        if (r == 0)
+            r = cgroup_write_uint(fd, "cpu.cfs_quota_us",
+                                  limits->cpu_share * CGROUP_CPU_PERIOD_USEC / 1000);
+        if (r < 0)
+            return error_sys(e, r, "cpu.cfs_quota_us");
+    }
+    if (cgroup_wants_cpus(limits) && h->abilities & CGROUP_CPUS)
+        r = cgroup_limit_cpus(cg->dirs[h->cpuset_dir], limits->cpus, e);
+    if (r == 0 && limits->io_weight > 0 && h->abilities & CGROUP_IO_WEIGHT)
+        r = limit_io(cg, limits->io_weight, e);
+    return r;
+}
+
 static int hybrid_limit(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
 {
     int r;
@@ -173,6 +258,9 @@ static int hybrid_limit(struct cgroup *cg, const struct sandbox_limits *limits, 
         if (r < 0)
             return error_sys(e, r, "pids.max");
     }
+    r = limit_work(cg, limits, e);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < CGROUP_DIRS_MAX; i++) {
         int fd;
         if (i == CGROUP_V2 || cg->dirs[i] < 0)
@@ -196,12 +284,22 @@ static bool hybrid_oom_happened(struct cgroup *cg)
     return cg->oom_count > h->oom_count - cg->oom_base;
 }
 
-static int hybrid_memory_peak(struct cgroup *cg, uint64_t *ret)
+static void hybrid_usage(struct cgroup *cg, struct cgroup_usage *u)
 {
-    _cleanup_buffer_ struct buffer b = {0};
-    int r = cgroup_read(cg->dirs[cg->host->memory_dir], "memory.max_usage_in_bytes", &b);
+    const struct cgroup_host *h = cg->host;
+    int memory = cg->dirs[h->memory_dir];
 
-    return r < 0 ? r : cgroup_parse_value((const char *)b.data, ret);
+    u->memory_peak = cgroup_value_of(memory, "memory.max_usage_in_bytes");
+    u->oom_kills = cgroup_key_of(memory, "memory.oom_control", "oom_kill");
+    u->pids_peak = cgroup_value_of(cg->dirs[h->pids_dir], "pids.peak");
+    if (h->cpu_dir < CGROUP_DIRS_MAX && cg->dirs[h->cpu_dir] >= 0) {
+        uint64_t nsec = cgroup_key_of(cg->dirs[h->cpu_dir], "cpu.stat", "throttled_time");
+        u->throttled_periods = cgroup_key_of(cg->dirs[h->cpu_dir], "cpu.stat", "nr_throttled");
+        u->throttled_usec = nsec == SANDBOX_ABSENT ? nsec : nsec / NSEC_PER_USEC;
+    }
+    if (h->blkio_dir < CGROUP_DIRS_MAX)
+        cgroup_disks_of(cg->dirs[h->blkio_dir], "blkio.throttle.io_service_bytes_recursive",
+                        " Read ", " Write ", u);
 }
 
 const struct cgroup_driver cgroup_driver_hybrid = {
@@ -211,5 +309,5 @@ const struct cgroup_driver cgroup_driver_hybrid = {
     .needs = hybrid_needs,
     .limit = hybrid_limit,
     .oom_happened = hybrid_oom_happened,
-    .memory_peak = hybrid_memory_peak,
+    .usage = hybrid_usage,
 };

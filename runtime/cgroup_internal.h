@@ -22,10 +22,16 @@
 #define CGROUP_MOUNTINFO_MAX ((size_t)32 << 20)
 /** pids.max takes no more than the kernel has process ids (PID_MAX_LIMIT); more is no limit. */
 #define CGROUP_PIDS_MAX (4ULL << 20)
-/** The v2 tree, v1 memory, v1 pids. */
-#define CGROUP_DIRS_MAX 3
+/** Over which a share of CPU time is an average; the kernel's own default. */
+#define CGROUP_CPU_PERIOD_USEC 100000
+/** The I/O scheduler's weights go only so far. */
+#define BFQ_WEIGHT_MAX 1000
+/** The v2 tree, v1 memory, pids, cpu, cpuset, blkio. */
+#define CGROUP_DIRS_MAX 6
 /** Index of the v2 directory; it is always there. */
 #define CGROUP_V2 0
+/** The hierarchies in which an instance may have a directory, "" being the v2 tree. */
+extern const char *const cgroup_hierarchies[CGROUP_DIRS_MAX];
 
 /* cgroup_place.c */
 
@@ -81,8 +87,8 @@ struct cgroup_driver {
     /** Puts LIMITS in force and opens the out-of-memory watch. */
     int (*limit)(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e);
     bool (*oom_happened)(struct cgroup *cg);
-    /** -ENOENT where this kernel does not tell. */
-    int (*memory_peak)(struct cgroup *cg, uint64_t *ret);
+    /** Sets what this driver knows; all that this kernel may not tell is SANDBOX_ABSENT before. */
+    void (*usage)(struct cgroup *cg, struct cgroup_usage *u);
 };
 
 extern const struct cgroup_driver cgroup_driver_unified;
@@ -99,13 +105,15 @@ struct cgroup_host {
     /* unified */
     struct cgroup_dir base; /* the cgroup we were found in */
     char *supervisor;       /* the leaf its processes went to, NULL while they did not */
-    bool enabled;           /* we wrote base's subtree_control */
+    unsigned enabled;       /* bit N: we gave controller N to base's children */
+    unsigned abilities;     /* enum cgroup_ability */
 
     /* hybrid */
-    size_t memory_dir, pids_dir; /* index into dirs; the same when mounted together */
-    bool memsw;                  /* memory.memsw.* is there */
-    int oom_fd;                  /* rings when an ancestor's limit is hit */
-    uint64_t oom_count;          /* how often it rang so far */
+    size_t memory_dir, pids_dir;           /* index into dirs; the same when mounted together */
+    size_t cpu_dir, cpuset_dir, blkio_dir; /* CGROUP_DIRS_MAX where there is none */
+    bool memsw;                            /* memory.memsw.* is there */
+    int oom_fd;                            /* rings when an ancestor's limit is hit */
+    uint64_t oom_count;                    /* how often it rang so far */
 };
 
 struct cgroup {
@@ -131,6 +139,32 @@ int cgroup_add_dir(struct cgroup_host *h, const struct cgroup_dir *base, struct 
 
 /** Reads what is in the open control file FD from its start, as a string. */
 int cgroup_read_again(int fd, char *text, size_t size);
+
+/* cgroup_usage.c */
+
+/** The number in control file NAME, SANDBOX_ABSENT where there is none. */
+uint64_t cgroup_value_of(int dir_fd, const char *name);
+/** The number behind KEY in the flat keyed file NAME, SANDBOX_ABSENT where there is none. */
+uint64_t cgroup_key_of(int dir_fd, const char *name, const char *key);
+/** Sums the numbers behind WORD ("rbytes=", " Read ") over the lines of TEXT, one for each disk. */
+uint64_t cgroup_sum_of_disks(const char *text, const char *word);
+/** The sums of file NAME into U. */
+void cgroup_disks_of(int dir_fd, const char *name, const char *read, const char *written,
+                     struct cgroup_usage *u);
+/** The totals of a pressure file. A line that is not there leaves its field as it was. -ENOENT:
+ * there is none. */
+int cgroup_parse_pressure(const char *text, struct sandbox_pressure *ret);
+
+/* cgroup_cpus.c */
+
+/** Puts CPUS and the memory nodes they belong to in force in the cpuset DIR_FD. */
+int cgroup_limit_cpus(int dir_fd, const uint64_t cpus[SANDBOX_CPU_WORDS], struct error *e);
+/** Gives the new v1 cpuset DIR_FD what its parent has: it has neither CPUs nor memory yet, so that
+ * nobody may enter it. */
+int cgroup_fill_cpuset(int parent_fd, int dir_fd, struct error *e);
+bool cgroup_wants_cpus(const struct sandbox_limits *limits);
+
+/* cgroup.c */
 
 /** Writes a number to a control file. */
 int cgroup_write_uint(int dir_fd, const char *name, uint64_t value);

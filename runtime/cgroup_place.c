@@ -14,6 +14,9 @@
 /* Fields of a mountinfo line before the optional ones (proc(5)). */
 enum { MOUNT_ID, MOUNT_PARENT, MOUNT_DEVICE, MOUNT_ROOT, MOUNT_POINT, MOUNT_OPTIONS, MOUNT_FIXED };
 
+const char *const cgroup_hierarchies[CGROUP_DIRS_MAX] = {"",    "memory", "pids",
+                                                         "cpu", "cpuset", "blkio"};
+
 bool cgroup_has_word(const char *text, const char *word)
 {
     static const char between[] = " ,\n";

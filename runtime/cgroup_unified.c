@@ -29,7 +29,11 @@
 #define LEAVE_WAIT_USEC USEC_PER_SEC
 #define LEAVE_STEP      ((struct timespec){.tv_nsec = 1000000})
 
-static const char *const controllers[] = {"memory", "pids"};
+/* Those that must be there first. */
+static const char *const controllers[] = {"memory", "pids", "cpu", "cpuset", "io"};
+#define REQUIRED 2
+/* Which ability each of the others is; "io" has one only where the kernel has weights. */
+static const unsigned ability[] = {0, 0, CGROUP_CPU_SHARE, CGROUP_CPUS, 0};
 
 struct family {
     pid_t pids[ANCESTORS_MAX];
@@ -104,7 +108,7 @@ static int lists_controllers(const struct cgroup_dir *d, const char *name, const
 
     if (r < 0)
         return r;
-    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+    for (size_t i = 0; i < REQUIRED; i++) {
         if (!cgroup_has_word((const char *)b.data, controllers[i])) {
             *ret_missing = controllers[i];
             return 0;
@@ -113,14 +117,26 @@ static int lists_controllers(const struct cgroup_dir *d, const char *name, const
     return 1;
 }
 
-/* Enables our controllers for the children of D. */
-static int enable(const struct cgroup_dir *d, struct error *e)
+/* Enables our controllers for the children of D; *RET_ENABLED are those that were not before. One
+ * that is not required may be refused: realtime processes keep "cpu" away, for example. */
+static int enable(const struct cgroup_dir *d, unsigned *ret_enabled, struct error *e)
 {
+    _cleanup_buffer_ struct buffer present = {0};
+    int r = cgroup_read(d->fd, "cgroup.subtree_control", &present);
+
+    if (r < 0)
+        return error_sys(e, r, "%s/cgroup.subtree_control", d->path);
+    *ret_enabled = 0;
     for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
         char text[16];
-        int r;
+        if (cgroup_has_word((const char *)present.data, controllers[i]))
+            continue;
         snprintf(text, sizeof(text), "+%s", controllers[i]);
         r = fd_write_file(d->fd, "cgroup.subtree_control", text);
+        if (r == 0)
+            *ret_enabled |= 1U << i;
+        if (i >= REQUIRED)
+            continue;
         if (r == -EBUSY)
             return error_set(e, r, "cgroup %s: processes entered it while it was being divided",
                              d->path);
@@ -130,11 +146,13 @@ static int enable(const struct cgroup_dir *d, struct error *e)
     return 0;
 }
 
-static int disable(int dir_fd)
+static int disable(int dir_fd, unsigned enabled)
 {
     for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
         char text[16];
         int r;
+        if (!(enabled & 1U << i))
+            continue;
         snprintf(text, sizeof(text), "-%s", controllers[i]);
         r = fd_write_file(dir_fd, "cgroup.subtree_control", text);
         if (r < 0)
@@ -261,9 +279,28 @@ static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
     return complain(&h->base, s, systemd, e);
 }
 
+/* io.weight is the cost model's, io.bfq.weight the scheduler's; a kernel has either, both or none.
+ */
+static const char *const io_weights[] = {"io.weight", "io.bfq.weight"};
+
+static void find_abilities(struct cgroup_host *h)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+
+    if (cgroup_read(h->dirs[CGROUP_V2].fd, "cgroup.subtree_control", &b) < 0)
+        return;
+    for (size_t i = REQUIRED; i < ARRAY_SIZE(controllers); i++)
+        if (cgroup_has_word((const char *)b.data, controllers[i]))
+            h->abilities |= ability[i];
+    for (size_t i = 0; i < ARRAY_SIZE(io_weights); i++)
+        if (faccessat(h->dirs[CGROUP_V2].fd, io_weights[i], W_OK, 0) == 0)
+            h->abilities |= CGROUP_IO_WEIGHT;
+}
+
 static int unified_open(struct cgroup_host *h, struct error *e)
 {
     struct survey s = {0};
+    unsigned enabled;
     int r = find_base(h, &s, e);
 
     if (r == 0)
@@ -275,17 +312,15 @@ static int unified_open(struct cgroup_host *h, struct error *e)
         if (r < 0)
             return r;
     }
-    if (!s.enabled) {
-        /* At the real root it stays enabled: others may have come to rely on it by the time we
-         * leave. */
-        h->enabled = !s.is_root;
-        r = enable(&h->base, e);
-        if (r < 0)
-            return r;
-    }
-    r = enable(&h->dirs[CGROUP_V2], e);
+    r = enable(&h->base, &enabled, e);
+    /* At the real root it stays enabled: others may have come to rely on it by the time we leave.
+     */
+    h->enabled = s.is_root ? 0 : enabled;
+    if (r == 0)
+        r = enable(&h->dirs[CGROUP_V2], &enabled, e);
     if (r < 0)
         return r;
+    find_abilities(h);
     if (faccessat(h->dirs[CGROUP_V2].fd, "memory.swap.max", W_OK, 0) < 0) {
         r = cgroup_host_has_swap();
         if (r < 0)
@@ -322,8 +357,8 @@ static void unified_close(struct cgroup_host *h)
 
     if (h->n_dirs == 0)
         return;
-    disable(h->dirs[CGROUP_V2].fd);
-    if ((h->enabled && disable(h->base.fd) < 0) || !h->supervisor)
+    disable(h->dirs[CGROUP_V2].fd, ~0U);
+    if (disable(h->base.fd, h->enabled) < 0 || !h->supervisor)
         return;
     leaf = openat(h->base.fd, h->supervisor, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (leaf < 0)
@@ -341,6 +376,43 @@ static unsigned unified_needs(const struct cgroup_host *h, const struct sandbox_
     (void)h;
     (void)limits;
     return 1U << CGROUP_V2;
+}
+
+static int limit_io(int fd, uint64_t weight, struct error *e)
+{
+    int r = -ENOENT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(io_weights); i++) {
+        bool bfq = i > 0;
+        int one = cgroup_write_uint(fd, io_weights[i], bfq ? MIN(weight, BFQ_WEIGHT_MAX) : weight);
+        if (one < 0 && one != -ENOENT)
+            return error_sys(e, one, "%s", io_weights[i]);
+        if (one == 0)
+            r = 0;
+    }
+    return r < 0 ? error_sys(e, r, "io.weight") : 0;
+}
+
+/* Processors and disks. */
+static int limit_work(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
+{
+    unsigned able = cg->host->abilities;
+    int fd = cg->dirs[CGROUP_V2], r = 0;
+    char text[64];
+
+    if (limits->cpu_share > 0 && able & CGROUP_CPU_SHARE) {
+        snprintf(text, sizeof(text), "%llu %d",
+                 (unsigned long long)(limits->cpu_share * CGROUP_CPU_PERIOD_USEC / 1000),
+                 CGROUP_CPU_PERIOD_USEC);
+        r = fd_write_file(fd, "cpu.max", text);
+        if (r < 0)
+            return error_sys(e, r, "cpu.max");
+    }
+    if (cgroup_wants_cpus(limits) && able & CGROUP_CPUS)
+        r = cgroup_limit_cpus(fd, limits->cpus, e);
+    if (r == 0 && limits->io_weight > 0 && able & CGROUP_IO_WEIGHT)
+        r = limit_io(fd, limits->io_weight, e);
+    return r;
 }
 
 static int unified_limit(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
@@ -373,7 +445,7 @@ static int unified_limit(struct cgroup *cg, const struct sandbox_limits *limits,
         if (r < 0)
             return error_sys(e, r, "pids.max");
     }
-    return 0;
+    return limit_work(cg, limits, e);
 }
 
 /* "oom": this cgroup was the one at its limit, not an ancestor or the host. "oom_kill": somebody
@@ -388,12 +460,16 @@ static bool unified_oom_happened(struct cgroup *cg)
            cgroup_parse_key(text, "oom_kill", &kills) == 0 && at_limit > 0 && kills > 0;
 }
 
-static int unified_memory_peak(struct cgroup *cg, uint64_t *ret)
+static void unified_usage(struct cgroup *cg, struct cgroup_usage *u)
 {
-    _cleanup_buffer_ struct buffer b = {0};
-    int r = cgroup_read(cg->dirs[CGROUP_V2], "memory.peak", &b);
+    int fd = cg->dirs[CGROUP_V2];
 
-    return r < 0 ? r : cgroup_parse_value((const char *)b.data, ret);
+    u->memory_peak = cgroup_value_of(fd, "memory.peak");
+    u->pids_peak = cgroup_value_of(fd, "pids.peak");
+    u->oom_kills = cgroup_key_of(fd, "memory.events.local", "oom_kill");
+    u->throttled_periods = cgroup_key_of(fd, "cpu.stat", "nr_throttled");
+    u->throttled_usec = cgroup_key_of(fd, "cpu.stat", "throttled_usec");
+    cgroup_disks_of(fd, "io.stat", "rbytes=", "wbytes=", u);
 }
 
 const struct cgroup_driver cgroup_driver_unified = {
@@ -403,5 +479,5 @@ const struct cgroup_driver cgroup_driver_unified = {
     .needs = unified_needs,
     .limit = unified_limit,
     .oom_happened = unified_oom_happened,
-    .memory_peak = unified_memory_peak,
+    .usage = unified_usage,
 };

@@ -1,5 +1,6 @@
 #include "host.h"
 
+#include "abilities.h"
 #include "base/fdio.h"
 #include "base/text.h"
 #include "hostns.h"
@@ -75,6 +76,12 @@ static int open_cgroups(struct host *h, struct error *e)
     r = cgroup_host_paths(h->cgroups, &paths);
     if (r < 0)
         return error_sys(e, r, "cgroup paths");
+    if (cgroup_host_abilities(h->cgroups) & CGROUP_CPU_SHARE)
+        h->abilities |= LAUNCHER_LIMIT_CPU_SHARE;
+    if (cgroup_host_abilities(h->cgroups) & CGROUP_CPUS)
+        h->abilities |= LAUNCHER_LIMIT_CPUS;
+    if (cgroup_host_abilities(h->cgroups) & CGROUP_IO_WEIGHT)
+        h->abilities |= LAUNCHER_LIMIT_IO_WEIGHT;
     r = open_kill(h, paths, e);
     return r < 0 ? r : sweep_note_cgroups(h->lock_fd, paths, e);
 }
@@ -120,6 +127,9 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
         r = seccomp_compile_default(&h->filter, e);
     h->oom_score_adj = own_oom_score_adj();
     note_ignored_signals(h);
+    h->waived = config->waived;
+    if (r == 0)
+        r = abilities_check(config->needed, h->abilities, h->waived, e);
     if (r == 0)
         r = hostns_enter(h, config, e);
     if (r == 0)

@@ -40,6 +40,8 @@ struct host {
     char *instance; /* its name, also that of the cgroup */
     uint64_t made;  /* sandboxes so far: names of their directories and cgroups */
     struct cgroup_host *cgroups;
+    unsigned abilities; /* enum launcher_limit: what can be enforced here */
+    unsigned waived;
     bool unified; /* cgroup v2 alone: containers see it, read-only */
     struct id_pool *ids;
     struct seccomp_program filter;

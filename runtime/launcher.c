@@ -231,9 +231,9 @@ static void refuse(struct process *p, uint64_t id, const struct error *e)
 {
     struct event event = {.type = EVENT_EXITED, .id = id};
 
+    sandbox_report_init(&event.report);
     event.report.verdict = SANDBOX_START_FAILED;
     event.report.error_code = e->code;
-    event.report.memory_peak = SANDBOX_ABSENT;
     memcpy(event.report.error, e->text, sizeof(event.report.error));
     snprintf(event.report.failed_step, sizeof(event.report.failed_step), "request");
     tell(p, &event);

@@ -63,12 +63,17 @@ int limits_take_precedence(void)
 static uint64_t usable_cpus(const struct sandbox_limits *limits)
 {
     static long online; /* asked once: it reads a file of sysfs */
+    uint64_t own = 0;
 
     if (online <= 0)
         online = sysconf(_SC_NPROCESSORS_ONLN);
     if (online <= 0)
         return 1;
-    return limits->pids > 0 ? MIN(limits->pids, (uint64_t)online) : (uint64_t)online;
+    for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
+        own += (uint64_t)__builtin_popcountll(limits->cpus[i]);
+    if (own == 0)
+        own = (uint64_t)online;
+    return limits->pids > 0 ? MIN(limits->pids, own) : own;
 }
 
 /* Remembers the first of the two clocks and ends the sandbox. */

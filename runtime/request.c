@@ -213,6 +213,63 @@ static int finish(struct reader *r)
     return r->code;
 }
 
+/* --- numbers of a struct, field by field ---------------------------------------------------- */
+
+struct number {
+    const char *field;
+    size_t offset; /* of a uint64_t */
+};
+
+static void put_numbers(struct writer *w, const void *from, const struct number *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put(w, (const char *)from + numbers[i].offset, sizeof(uint64_t));
+}
+
+static void get_numbers(struct reader *r, void *to, const struct number *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        get(r, numbers[i].field, (char *)to + numbers[i].offset, sizeof(uint64_t));
+}
+
+#define LIMIT(name)                                                                                \
+    {                                                                                              \
+        "limits." #name, offsetof(struct sandbox_limits, name)                                     \
+    }
+
+static const struct number limits[] = {
+    LIMIT(memory_bytes), LIMIT(pids),      LIMIT(cpu_time_usec), LIMIT(wall_time_usec),
+    LIMIT(nofile),       LIMIT(shm_bytes), LIMIT(disk_bytes),    LIMIT(disk_inodes),
+    LIMIT(output_bytes), LIMIT(cpu_share), LIMIT(io_weight),
+};
+
+#define COUNTER(name)                                                                              \
+    {                                                                                              \
+#name, offsetof(struct sandbox_report, name)                                               \
+    }
+
+static const struct number counters[] = {
+    COUNTER(user_usec),
+    COUNTER(system_usec),
+    COUNTER(wall_usec),
+    COUNTER(memory_peak),
+    COUNTER(pids_peak),
+    COUNTER(read_bytes),
+    COUNTER(write_bytes),
+    COUNTER(voluntary_switches),
+    COUNTER(involuntary_switches),
+    COUNTER(oom_kills),
+    COUNTER(throttled_periods),
+    COUNTER(throttled_usec),
+    COUNTER(output_bytes),
+    COUNTER(cpu_pressure.some_usec),
+    COUNTER(cpu_pressure.full_usec),
+    COUNTER(memory_pressure.some_usec),
+    COUNTER(memory_pressure.full_usec),
+    COUNTER(io_pressure.some_usec),
+    COUNTER(io_pressure.full_usec),
+};
+
 /* --- the spec, field by field --------------------------------------------------------------- */
 
 static void put_mount(struct writer *w, const struct sandbox_mount *m)
@@ -333,12 +390,9 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
         put_u32(w, s->ports[i].host);
         put_u32(w, s->ports[i].container);
     }
-    put_u64(w, s->limits.memory_bytes);
-    put_u64(w, s->limits.pids);
-    put_u64(w, s->limits.cpu_time_usec);
-    put_u64(w, s->limits.wall_time_usec);
-    put_u64(w, s->limits.nofile);
-    put_u64(w, s->limits.shm_bytes);
+    put_numbers(w, &s->limits, limits, ARRAY_SIZE(limits));
+    for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
+        put_u64(w, s->limits.cpus[i]);
 }
 
 static void get_spec(struct reader *r, struct sandbox_spec *s)
@@ -356,12 +410,9 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     s->parent = get_u64(r, "parent");
     s->network = get_u32(r, "network");
     get_ports(r, s);
-    s->limits.memory_bytes = get_u64(r, "limits.memory_bytes");
-    s->limits.pids = get_u64(r, "limits.pids");
-    s->limits.cpu_time_usec = get_u64(r, "limits.cpu_time_usec");
-    s->limits.wall_time_usec = get_u64(r, "limits.wall_time_usec");
-    s->limits.nofile = get_u64(r, "limits.nofile");
-    s->limits.shm_bytes = get_u64(r, "limits.shm_bytes");
+    get_numbers(r, &s->limits, limits, ARRAY_SIZE(limits));
+    for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
+        s->limits.cpus[i] = get_u64(r, "limits.cpus");
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -507,10 +558,7 @@ int event_encode(const struct event *event, struct buffer *b)
         put_text(&w, p->failed_step);
         put_text(&w, p->error);
         put_u32(&w, (uint32_t)p->error_code);
-        put_u64(&w, p->user_usec);
-        put_u64(&w, p->system_usec);
-        put_u64(&w, p->wall_usec);
-        put_u64(&w, p->memory_peak);
+        put_numbers(&w, p, counters, ARRAY_SIZE(counters));
         put_u32(&w, p->called);
     }
     return w.code;
@@ -526,10 +574,7 @@ static void get_report(struct reader *r, struct sandbox_report *p)
     get_text_into(r, "failed_step", p->failed_step, sizeof(p->failed_step));
     get_text_into(r, "error", p->error, sizeof(p->error));
     p->error_code = (int)get_u32(r, "error_code");
-    p->user_usec = get_u64(r, "user_usec");
-    p->system_usec = get_u64(r, "system_usec");
-    p->wall_usec = get_u64(r, "wall_usec");
-    p->memory_peak = get_u64(r, "memory_peak");
+    get_numbers(r, p, counters, ARRAY_SIZE(counters));
     p->called = get_bool(r, "called");
 }
 

@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* After cgroup.kill a process is gone within a scheduler round or two; one stuck in the kernel (a
@@ -70,12 +72,20 @@ static void read_usage(struct sandbox *s)
 {
     struct cgroup_usage usage;
 
-    s->report.memory_peak = SANDBOX_ABSENT;
     if (!s->cgroup || cgroup_usage(s->cgroup, &usage, NULL) < 0)
         return;
     s->report.user_usec = usage.user_usec;
     s->report.system_usec = usage.system_usec;
     s->report.memory_peak = usage.memory_peak;
+    s->report.pids_peak = usage.pids_peak;
+    s->report.read_bytes = usage.read_bytes;
+    s->report.write_bytes = usage.write_bytes;
+    s->report.oom_kills = usage.oom_kills;
+    s->report.throttled_periods = usage.throttled_periods;
+    s->report.throttled_usec = usage.throttled_usec;
+    s->report.cpu_pressure = usage.cpu_pressure;
+    s->report.memory_pressure = usage.memory_pressure;
+    s->report.io_pressure = usage.io_pressure;
 }
 
 /* What the child wrote before it gave up, if it did. A kill or a limit that came first explains the
@@ -166,7 +176,6 @@ static int report_failed_start(struct sandbox *s)
 {
     abandon(s);
     s->report.verdict = s->kill_requested ? SANDBOX_KILLED : SANDBOX_START_FAILED;
-    s->report.memory_peak = SANDBOX_ABSENT;
     return sd_event_add_defer(s->host->event, &s->report_source, on_start_failed, s);
 }
 
@@ -199,11 +208,16 @@ void sandbox_kill(struct sandbox *s)
 int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct sandbox *s = userdata;
+    struct rusage used = {0};
     siginfo_t info = {0};
 
     (void)source, (void)fd, (void)events;
-    if (waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    /* The library's waitid(3) lacks the last parameter of the system call. */
+    if (syscall(SYS_waitid, P_PIDFD, s->pidfd, &info, WEXITED | WNOHANG, &used) < 0 ||
+        info.si_pid == 0)
         return 0;
+    s->report.voluntary_switches = (uint64_t)used.ru_nvcsw;
+    s->report.involuntary_switches = (uint64_t)used.ru_nivcsw;
     s->ended_usec = clock_monotonic_usec();
     s->wait_code = info.si_code;
     s->wait_status = info.si_status;
@@ -233,6 +247,7 @@ static struct sandbox *sandbox_new(struct host *h, uint64_t id, struct sandbox *
     s->id = id;
     s->over = over;
     s->userdata = userdata;
+    sandbox_report_init(&s->report);
     s->calls = (struct call_watch)CALL_WATCH_INIT;
     s->scratch_fd = s->pidfd = s->mnt_ns_fd = s->status_fd = s->go_fd = -EBADF;
     snprintf(s->name, sizeof(s->name), "s%llu", (unsigned long long)++h->made);

@@ -351,7 +351,7 @@ static int check_limits(const struct sandbox_limits *l, struct error *e)
 {
     const struct {
         const char *field;
-        uint64_t value, max;
+        uint64_t value, max, min;
     } bounds[] = {
         {"memory_bytes", l->memory_bytes, SANDBOX_BYTES_MAX},
         {"shm_bytes", l->shm_bytes, SANDBOX_BYTES_MAX},
@@ -359,11 +359,20 @@ static int check_limits(const struct sandbox_limits *l, struct error *e)
         {"nofile", l->nofile, SANDBOX_NOFILE_MAX},
         {"cpu_time_usec", l->cpu_time_usec, SANDBOX_TIME_MAX},
         {"wall_time_usec", l->wall_time_usec, SANDBOX_TIME_MAX},
+        {"disk_bytes", l->disk_bytes, SANDBOX_DISK_MAX, SANDBOX_DISK_MIN},
+        {"disk_inodes", l->disk_inodes, SANDBOX_INODES_MAX, SANDBOX_INODES_MIN},
+        {"output_bytes", l->output_bytes, SANDBOX_BYTES_MAX},
+        {"cpu_share", l->cpu_share, SANDBOX_CPU_SHARE_MAX, SANDBOX_CPU_SHARE_MIN},
+        {"io_weight", l->io_weight, SANDBOX_IO_WEIGHT_MAX},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
         if (bounds[i].value > bounds[i].max)
             return error_set(e, -EINVAL, "limits.%s is too large", bounds[i].field);
+        if (bounds[i].value > 0 && bounds[i].value < bounds[i].min)
+            return error_set(e, -EINVAL, "limits.%s is less than %llu", bounds[i].field,
+                             (unsigned long long)bounds[i].min);
+    }
     return 0;
 }
 
@@ -404,8 +413,30 @@ const char *sandbox_verdict_name(enum sandbox_verdict verdict)
         [SANDBOX_WALL_TIMEOUT] = "wall-timeout",
         [SANDBOX_OUT_OF_MEMORY] = "out-of-memory",
         [SANDBOX_KILLED] = "killed",
+        [SANDBOX_OUTPUT_LIMIT] = "output-limit",
         [SANDBOX_START_FAILED] = "start-failed",
     };
 
     return (unsigned)verdict < SANDBOX_VERDICTS_ ? names[verdict] : "unknown";
+}
+
+void sandbox_report_init(struct sandbox_report *report)
+{
+    const struct sandbox_pressure unknown = {SANDBOX_ABSENT, SANDBOX_ABSENT};
+
+    *report = (struct sandbox_report){
+        .memory_peak = SANDBOX_ABSENT,
+        .pids_peak = SANDBOX_ABSENT,
+        .read_bytes = SANDBOX_ABSENT,
+        .write_bytes = SANDBOX_ABSENT,
+        .voluntary_switches = SANDBOX_ABSENT,
+        .involuntary_switches = SANDBOX_ABSENT,
+        .oom_kills = SANDBOX_ABSENT,
+        .throttled_periods = SANDBOX_ABSENT,
+        .throttled_usec = SANDBOX_ABSENT,
+        .output_bytes = SANDBOX_ABSENT,
+        .cpu_pressure = unknown,
+        .memory_pressure = unknown,
+        .io_pressure = unknown,
+    };
 }

@@ -7,6 +7,7 @@
  * stopped. Whatever is made belongs to struct sandbox or struct start from the moment it exists. */
 #include "sandbox_internal.h"
 
+#include "abilities.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "copier.h"
@@ -98,14 +99,18 @@ static int take_ids(struct sandbox *s, struct error *e)
 
 static int make_places(struct sandbox *s, struct error *e)
 {
-    int r = take_ids(s, e);
+    const struct sandbox_limits *limits = &s->start->plan.spec->limits;
+    int r = abilities_check(abilities_wanted(limits), s->host->abilities, s->host->waived, e);
 
+    if (r < 0)
+        return fail(s, "limits", r);
+    r = take_ids(s, e);
     if (r < 0)
         return fail(s, "id range", r);
     s->start->userns_fd = id_range_userns(s->host->ids, base_of(s), e);
     if (s->start->userns_fd < 0)
         return fail(s, "user namespace", s->start->userns_fd);
-    r = cgroup_create(s->host->cgroups, s->name, &s->start->plan.spec->limits, &s->cgroup, e);
+    r = cgroup_create(s->host->cgroups, s->name, limits, &s->cgroup, e);
     if (r < 0)
         return fail(s, "cgroup", r);
     s->scratch_fd = make_owned_dir(s->host->scratch_fd, s->name, 0700, 0, 0, e);

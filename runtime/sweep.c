@@ -209,17 +209,16 @@ static int remove_cgroups(char *const *paths, const char *cgroup)
  * any, most likely where ours would be. */
 static int read_notes(int instance_fd, const char *cgroup, char ***list)
 {
-    static const char *const hierarchies[] = {"", "memory", "pids"};
     _cleanup_buffer_ struct buffer b = {0};
     char *next, *line;
     int r = fd_read_file(instance_fd, NOTES_FILE, &b, NOTES_MAX);
 
     if (r == -ENOENT) {
         r = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(hierarchies) && r == 0; i++) {
+        for (size_t i = 0; i < CGROUP_DIRS_MAX && r == 0; i++) {
             _cleanup_(cgroup_dir_clear) struct cgroup_dir place = CGROUP_DIR_INIT;
             _cleanup_free_ char *path = NULL;
-            if (cgroup_place_find(hierarchies[i], &place, NULL) < 0)
+            if (cgroup_place_find(cgroup_hierarchies[i], &place, NULL) < 0)
                 continue;
             path = text_printf("%s/%s", place.path, cgroup);
             r = path ? strv_append(list, path) : -ENOMEM;

@@ -413,6 +413,7 @@ void job_exited(struct job *j, const struct sandbox_report *report)
         answer_killed(j, "killed");
         return;
     case SANDBOX_OUT_OF_MEMORY:
+    case SANDBOX_OUTPUT_LIMIT:
         answer_killed(j, "overflow");
         return;
     case SANDBOX_CPU_TIMEOUT:

@@ -222,6 +222,7 @@ static int retval_of(const struct sandbox_report *report)
     case SANDBOX_SIGNALLED:
         return RETVAL_SIGNAL + report->signal;
     case SANDBOX_OUT_OF_MEMORY:
+    case SANDBOX_OUTPUT_LIMIT:
         return RETVAL_OVERFLOW;
     case SANDBOX_CPU_TIMEOUT:
     case SANDBOX_WALL_TIMEOUT:

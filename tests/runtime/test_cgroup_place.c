@@ -50,6 +50,9 @@ static int set_up(void **state)
         f->place[f->n].path = text_printf("%s/place", f->host->dirs[f->n].path);
         if (cgroup_make_dir(f->host->dirs[f->n].fd, "place", &f->place[f->n].fd) < 0)
             return -1;
+        if (f->n > 0 && faccessat(f->place[f->n].fd, "cpuset.mems", F_OK, 0) == 0 &&
+            cgroup_fill_cpuset(f->host->dirs[f->n].fd, f->place[f->n].fd, NULL) < 0)
+            return -1;
     }
     *state = f;
     return 0;

@@ -171,6 +171,35 @@ static void words_are_matched_whole(void **state)
     assert_false(cgroup_has_word("", "cpu"));
 }
 
+static void disks_are_added_up_without_the_loops(void **state)
+{
+    (void)state;
+    assert_int_equal(cgroup_sum_of_disks("254:0 rbytes=100 wbytes=7 rios=1\n"
+                                         "7:0 rbytes=50 wbytes=50 rios=2\n"
+                                         "8:16 rbytes=20 wbytes=1 rios=9\n",
+                                         "rbytes="),
+                     120);
+    assert_int_equal(
+        cgroup_sum_of_disks("8:0 Read 4096\n8:0 Write 12\n8:16 Read 1\nTotal 9\n", " Read "), 4097);
+    assert_int_equal(cgroup_sum_of_disks("", "rbytes="), 0);
+}
+
+static void pressure_is_read_by_the_words_of_its_lines(void **state)
+{
+    struct sandbox_pressure p = {SANDBOX_ABSENT, SANDBOX_ABSENT};
+
+    (void)state;
+    assert_int_equal(cgroup_parse_pressure("", &p), -ENOENT);
+    assert_int_equal(
+        cgroup_parse_pressure("some avg10=0.00 avg60=1.00 avg300=0.10 total=123\n", &p), 0);
+    assert_int_equal(p.some_usec, 123);
+    assert_true(p.full_usec == SANDBOX_ABSENT);
+    assert_int_equal(
+        cgroup_parse_pressure("some avg10=0.00 total=5\nfull avg10=0.00 total=4\n", &p), 0);
+    assert_int_equal(p.some_usec, 5);
+    assert_int_equal(p.full_usec, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +212,8 @@ int main(void)
         cmocka_unit_test(flat_keyed_files_are_read_by_whole_keys),
         cmocka_unit_test(single_values_are_numbers_and_nothing_else),
         cmocka_unit_test(words_are_matched_whole),
+        cmocka_unit_test(disks_are_added_up_without_the_loops),
+        cmocka_unit_test(pressure_is_read_by_the_words_of_its_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,8 @@ static struct request full_submit(void)
     s->network = SANDBOX_NETWORK_NAT;
     assert_int_equal(sandbox_spec_add_port(s, 64120, 22), 0);
     assert_int_equal(sandbox_spec_add_port(s, 1, UINT16_MAX), 0);
-    s->limits = (struct sandbox_limits){1, 2, 3, 4, 5, UINT64_MAX};
+    s->limits = (struct sandbox_limits){1, 2, 3, 4, 5, UINT64_MAX, 7, 8, 9, 10, 11, {12}};
+    s->limits.cpus[SANDBOX_CPU_WORDS - 1] = 1ULL << 63;
     return r;
 }
 
@@ -344,6 +345,18 @@ static void events_come_out_as_they_went_in(void **state)
                                         .system_usec = 2,
                                         .wall_usec = 3,
                                         .memory_peak = SANDBOX_ABSENT,
+                                        .pids_peak = 4,
+                                        .read_bytes = 5,
+                                        .write_bytes = 6,
+                                        .voluntary_switches = 7,
+                                        .involuntary_switches = 8,
+                                        .oom_kills = 9,
+                                        .throttled_periods = 10,
+                                        .throttled_usec = 11,
+                                        .output_bytes = 12,
+                                        .cpu_pressure = {13, 14},
+                                        .memory_pressure = {15, 16},
+                                        .io_pressure = {17, SANDBOX_ABSENT},
                                         .called = true};
     memset(in.report.failed_step, 's', sizeof(in.report.failed_step) - 1);
     memset(in.report.error, 'e', sizeof(in.report.error) - 1);

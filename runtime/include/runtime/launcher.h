@@ -30,6 +30,17 @@ struct launcher_network {
     uint16_t first_port, last_port; /* of the host, that may be published; 0: none */
 };
 
+/** Limits that not every host can enforce; memory, pids, time and output always can be. */
+enum launcher_limit {
+    LAUNCHER_LIMIT_DISK = 1 << 0,      /* "disk": disk_bytes, disk_inodes */
+    LAUNCHER_LIMIT_CPU_SHARE = 1 << 1, /* "cpu": cpu_share */
+    LAUNCHER_LIMIT_CPUS = 1 << 2,      /* "cpus" */
+    LAUNCHER_LIMIT_IO_WEIGHT = 1 << 3, /* "io": io_weight */
+};
+
+/** -ENOENT: there is no such limit. */
+int launcher_limit_by_name(const char *name, unsigned *ret);
+
 struct launcher_config {
     const struct launcher_root *roots;
     size_t n_roots;
@@ -39,6 +50,9 @@ struct launcher_config {
     uint32_t first_id;      /* start of the pool of id ranges; 0: 0x80000 */
     uint32_t ranges;        /* how many ranges of SANDBOX_ID_RANGE the pool has; 0: 4096 */
     uint32_t max_sandboxes; /* running at once; 0: 256 */
+    unsigned needed; /* enum launcher_limit: the start fails where the host cannot enforce these */
+    unsigned waived; /* these are left out where the host cannot enforce them; any other limit of a
+                        spec that it cannot enforce fails the sandbox */
     const struct launcher_network *network; /* NULL: no sandbox may have one */
     int close_fds[4]; /* fds whose keeping would be a fault (a lock, a listening socket). The
                          launcher keeps none of its caller's but stderr; negative entries are

@@ -32,6 +32,18 @@
 #define SANDBOX_TIME_MAX     ((uint64_t)1 << 50) /* 35 years in microseconds, for the same reason */
 #define SANDBOX_PIDS_MAX     ((uint64_t)1 << 22) /* the kernel's PID_MAX_LIMIT */
 #define SANDBOX_NOFILE_MAX   ((uint64_t)1 << 30) /* the kernel's bound on fs.nr_open */
+#define SANDBOX_CPUS_MAX     1024                /* CPUs that a cpuset can name */
+#define SANDBOX_CPU_WORDS    (SANDBOX_CPUS_MAX / 64)
+/* Thousandths of a CPU: the kernel gives out no less than a millisecond of each tenth of a second.
+ */
+#define SANDBOX_CPU_SHARE_MIN 10
+#define SANDBOX_CPU_SHARE_MAX ((uint64_t)SANDBOX_CPUS_MAX * 1000)
+#define SANDBOX_IO_WEIGHT_MAX 10000 /* io.weight's */
+/* The smallest file system that a disk limit can make has a few of each for itself. */
+#define SANDBOX_DISK_MIN   ((uint64_t)1 << 20)
+#define SANDBOX_DISK_MAX   ((uint64_t)1 << 44)
+#define SANDBOX_INODES_MIN 64
+#define SANDBOX_INODES_MAX ((uint64_t)1 << 31)
 
 enum sandbox_mount_kind {
     SANDBOX_MOUNT_BIND,    /* root/source of the host, idmapped to the sandbox's ids */
@@ -89,6 +101,14 @@ struct sandbox_limits {
     uint64_t wall_time_usec; /* from the moment the program was released */
     uint64_t nofile;         /* RLIMIT_NOFILE soft and hard; 0: the launcher's own hard limit */
     uint64_t shm_bytes;      /* /dev/shm; 0: 64 MiB, as Docker has it */
+    uint64_t disk_bytes;     /* what is written to the root and to all mounts on scratch together */
+    uint64_t disk_inodes;    /* files, directories, links there */
+    uint64_t output_bytes;   /* stdout and stderr together, of all processes; what is beyond it ends
+                                the sandbox and is not delivered */
+    uint64_t cpu_share;      /* thousandths of a CPU, on average over tenths of a second */
+    uint64_t io_weight;      /* 1 to 10000 beside the 100 of others, where disks are contended */
+    uint64_t cpus[SANDBOX_CPU_WORDS]; /* CPU N is bit N % 64 of word N / 64; all 0: every CPU.
+                                         Memory comes from their NUMA nodes */
 };
 
 struct sandbox_spec {
@@ -155,18 +175,26 @@ enum sandbox_verdict {
     SANDBOX_WALL_TIMEOUT,
     SANDBOX_OUT_OF_MEMORY,
     SANDBOX_KILLED,       /* by request */
+    SANDBOX_OUTPUT_LIMIT, /* wrote more than limits.output_bytes */
     SANDBOX_START_FAILED, /* never ran the program: failed_step and error say why */
     SANDBOX_VERDICTS_,
 };
 
-/** "exited", "signalled", "cpu-timeout", "wall-timeout", "out-of-memory", "killed", "start-failed".
- */
+/** "exited", "signalled", "cpu-timeout", "wall-timeout", "out-of-memory", "killed",
+ * "output-limit", "start-failed". */
 const char *sandbox_verdict_name(enum sandbox_verdict verdict);
 
 #define SANDBOX_ABSENT UINT64_MAX /* this kernel does not tell */
 
+/** Time that processes of a sandbox waited for something that they lacked. */
+struct sandbox_pressure {
+    uint64_t some_usec; /* at least one of them waited, or SANDBOX_ABSENT */
+    uint64_t full_usec; /* all that had something to do waited, or SANDBOX_ABSENT */
+};
+
 /** What became of a sandbox. Times in microseconds, sizes in bytes, read after its last process was
- * gone. */
+ * gone. Every counter is SANDBOX_ABSENT where this kernel (or a sandbox that never ran) has none.
+ */
 struct sandbox_report {
     enum sandbox_verdict verdict;
     int exit_code;                      /* EXITED */
@@ -177,7 +205,21 @@ struct sandbox_report {
     uint64_t user_usec;
     uint64_t system_usec;
     uint64_t wall_usec;
-    uint64_t memory_peak; /* or SANDBOX_ABSENT */
-    bool called;          /* it connected to the (first) socket that it was given by a
-                             SANDBOX_MOUNT_PARENT, and its parent holds the connection still */
+    uint64_t memory_peak;
+    uint64_t pids_peak;
+    uint64_t read_bytes; /* from and to block devices, as far as the kernel charges the sandbox */
+    uint64_t write_bytes;
+    uint64_t voluntary_switches; /* context switches of the first process and of the children that
+                                    it and theirs have waited for */
+    uint64_t involuntary_switches;
+    uint64_t oom_kills;
+    uint64_t throttled_periods; /* in which limits.cpu_share was used up */
+    uint64_t throttled_usec;
+    uint64_t output_bytes; /* delivered to stdout and stderr; only with limits.output_bytes */
+    struct sandbox_pressure cpu_pressure, memory_pressure, io_pressure;
+    bool called; /* it connected to the (first) socket that it was given by a
+                    SANDBOX_MOUNT_PARENT, and its parent holds the connection still */
 };
+
+/** Zeroes REPORT and makes all its counters SANDBOX_ABSENT; the times are 0. */
+void sandbox_report_init(struct sandbox_report *report);
