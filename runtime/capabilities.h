@@ -12,5 +12,5 @@ uint64_t capabilities_default(void);
 int capabilities_bound(uint64_t mask);
 
 /** Sets effective and permitted to MASK and clears inheritable and ambient, of the calling thread.
- * For a process that is not container root MASK is 0. Async-signal-safe; 0 or a negative errno. */
+ * Async-signal-safe; 0 or a negative errno. */
 int capabilities_set(uint64_t mask);

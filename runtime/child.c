@@ -13,8 +13,8 @@
  *   7. file system (childroot.c)
  *   8. stdio; every other fd but the status pipe is closed: from here on nothing of the host is
  *      open. Only then are files of the image parsed (/etc/passwd) and its paths walked (cwd)
- *   9. resource limits, bounding set, filter (needs CAP_SYS_ADMIN), ids, capabilities
- *  10. parent-death signal again (the kernel clears it when credentials change), execve
+ *   9. resource limits, bounding set, ids, capabilities
+ *  10. parent-death signal again (the kernel clears it when credentials change), filter, execve
  *
  * A failure is written to the status pipe with the step's name. After execve the pipe is closed. */
 #include "child.h"
@@ -27,6 +27,7 @@
 #include "user.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
@@ -185,7 +186,10 @@ static int set_limits(struct child *c)
 {
     int r = set_limit(RLIMIT_NOFILE, c->plan->spec->limits.nofile);
 
-    return r < 0 ? r : set_limit(RLIMIT_CORE, 0);
+    /* Not 0: where kernel.core_pattern is a pipe, a crash would then still start a program of the
+     * host, as root. One byte holds no core file and is what keeps the kernel from it (core(5),
+     * vfs_coredump() in fs/coredump.c). */
+    return r < 0 ? r : set_limit(RLIMIT_CORE, 1);
 }
 
 /* Makes the working directory where it is missing, enters it, and makes sure that it lies in the
@@ -216,23 +220,24 @@ static int enter_cwd(struct child *c)
     return 0;
 }
 
+/* Everything but the filter. From here on CAP_SYS_ADMIN, which loading the filter wants, is the
+ * only thing that the program will not have: execve(2) gives it what the bounding set leaves to
+ * root, and to anybody else nothing. */
 static int confine(struct child *c)
 {
     const struct sandbox_spec *spec = c->plan->spec;
+    uint64_t own = c->user.uid == 0 ? capabilities_default() : 0;
     int r = capabilities_bound(capabilities_default());
 
     if (r < 0)
         return error_sys(&c->error, r, "bounding set");
     if (spec->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_sys(&c->error, -errno, "no_new_privs");
-    r = seccomp_load(&c->plan->host->filter);
-    if (r < 0)
-        return error_sys(&c->error, r, "system call filter");
-    if (setgroups(c->user.n_groups, c->user.groups) < 0 ||
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(c->user.n_groups, c->user.groups) < 0 ||
         setresgid(c->user.gid, c->user.gid, c->user.gid) < 0 ||
         setresuid(c->user.uid, c->user.uid, c->user.uid) < 0)
         return error_sys(&c->error, -errno, "set ids");
-    r = capabilities_set(c->user.uid == 0 ? capabilities_default() : 0);
+    r = capabilities_set(own | 1ULL << CAP_SYS_ADMIN);
     if (r < 0)
         return error_sys(&c->error, r, "set capabilities");
     return 0;
@@ -321,6 +326,11 @@ static int run_program(struct child *c)
         return -errno;
     if (poll(&status, 1, 0) != 0)
         _exit(127);
+    /* Last of all: a profile of the administrator's may answer any call in any way, and none that
+     * takes a privilege away may be left to it. */
+    r = seccomp_load(&c->plan->host->filter);
+    if (r < 0)
+        return error_sys(&c->error, r, "system call filter");
     r = execute(c);
     if (r == -ENOENT && strchr(name, '/') && stat(name, &st) == 0)
         return error_set(&c->error, r, "\"%s\": its interpreter is not found", name);

@@ -3,6 +3,7 @@
 #include "base/fdio.h"
 #include "launcher_process.h"
 #include "request.h"
+#include "self.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -55,6 +56,8 @@ static int check_config(const struct launcher_config *config, struct error *e)
         return error_set(e, -EINVAL, "there is no scratch directory");
     if (config->max_sandboxes > LAUNCHER_SANDBOXES_MAX)
         return error_set(e, -E2BIG, "more than %d sandboxes at once", LAUNCHER_SANDBOXES_MAX);
+    if (self_is_sealed() <= 0)
+        return error_set(e, -EPERM, "this program does not run from a sealed copy (self.h)");
     return check_single_threaded(e);
 }
 

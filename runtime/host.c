@@ -95,6 +95,16 @@ static int own_oom_score_adj(void)
     return (int)strtol((const char *)b.data, NULL, 10);
 }
 
+static int take_filter(struct host *h, const struct seccomp_program *filter, struct error *e)
+{
+    int r;
+
+    if (!filter)
+        return seccomp_compile_default(&h->filter, e);
+    r = seccomp_program_copy(filter, &h->filter);
+    return r < 0 ? error_sys(e, r, "system call filter") : 0;
+}
+
 static void note_ignored_signals(struct host *h)
 {
     struct sigaction action;
@@ -124,7 +134,7 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0 && config->network)
         r = network_open(config->network, run_dir, h->instance, &h->network, e);
     if (r == 0)
-        r = seccomp_compile_default(&h->filter, e);
+        r = take_filter(h, config->filter, e);
     h->oom_score_adj = own_oom_score_adj();
     note_ignored_signals(h);
     h->waived = config->waived;

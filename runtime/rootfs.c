@@ -119,12 +119,17 @@ int overlay_mount(const struct host *h, const struct overlay *o, struct error *e
 int make_owned_dir(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF;
+    struct stat st;
 
     if (mkdirat(dir_fd, name, 0700) < 0)
         return error_sys(e, -errno, "make \"%s\"", name);
     fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0 || fstat(fd, &st) < 0)
         return error_sys(e, -errno, "open \"%s\"", name);
+    /* In a tree that a container writes to, another directory may lie there by now, and changing
+     * its owner and mode would open it. None that a container can put there belongs to us. */
+    if (st.st_uid != geteuid())
+        return error_set(e, -ESTALE, "\"%s\" was replaced while it was made", name);
     /* Owner before mode: chown(2) takes set-id bits away. */
     if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
         return error_sys(e, -errno, "give away \"%s\"", name);

@@ -16,6 +16,8 @@ struct seccomp_program {
 /** Compiles the default profile for the capabilities of capabilities.h. */
 int seccomp_compile_default(struct seccomp_program *ret, struct error *e);
 void seccomp_program_clear(struct seccomp_program *p);
+/** A copy of its own; -ENOMEM leaves *RET untouched. */
+int seccomp_program_copy(const struct seccomp_program *p, struct seccomp_program *ret);
 
 /** Loads P for the calling thread; needs CAP_SYS_ADMIN in its user namespace or no_new_privs.
  * Async-signal-safe; returns 0 or a negative errno. */

@@ -1,13 +1,14 @@
 /* dockless: finds the verb and hands over. */
 #include "cli/cli.h"
+#include "self.h"
 
 #include <string.h>
 
 #define VERB_WORDS_MAX 2
 
 static const struct cli_verb verbs[] = {
-    {"agent", "connect to an INGInious backend and run its jobs", cli_agent},
-    {"grade", "grade one task here, without a server", cli_grade},
+    {"agent", "connect to an INGInious backend and run its jobs", cli_agent, true},
+    {"grade", "grade one task here, without a server", cli_grade, true},
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},
     {"image load", "load a local image into the store", cli_image_load},
@@ -40,6 +41,16 @@ static int match(const struct cli_verb *verb, int argc, char **argv)
     return 0;
 }
 
+/* Ordinary users cannot make containers, and the verb tells them so. */
+static int run(const struct cli_verb *verb, int argc, char **argv, int words)
+{
+    struct error e = ERROR_INIT;
+
+    if (verb->makes_containers && geteuid() == 0 && self_seal(argv, &e) < 0)
+        return cli_fail(verb->name, &e);
+    return verb->run(argc - words, argv + words);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -57,7 +68,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         int words = match(&verbs[i], argc - 1, argv + 1);
         if (words > 0)
-            return verbs[i].run(argc - words, argv + words);
+            return run(&verbs[i], argc, argv, words);
     }
     fprintf(stderr, "dockless: there is no verb '%s'; try 'dockless --help'\n", argv[1]);
     return EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "agent/student.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "profile/profile.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -62,6 +63,7 @@ static int lock_tmpdir(struct agent *a, struct error *e)
 
 static int start_launcher(struct agent *a, struct error *e)
 {
+    _cleanup_(seccomp_program_clear) struct seccomp_program filter = {0};
     const struct launcher_root roots[ROOTS_] = {
         [ROOT_STORE] = {.name = "store", .path = a->config->store, .read_only = true},
         [ROOT_TASKS] = {.name = "tasks", .path = a->config->tasks, .read_only = true},
@@ -71,15 +73,18 @@ static int start_launcher(struct agent *a, struct error *e)
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
         .max_sandboxes = AGENT_SANDBOXES_MAX,
+        .filter = a->config->seccomp ? &filter : NULL,
         .close_fds = {a->lock_fd, -1, -1, -1},
     };
     struct stat st;
+    int r;
 
     if (stat(a->config->tasks, &st) < 0)
         return error_sys(e, -errno, "tasks directory %s", a->config->tasks);
     if (!S_ISDIR(st.st_mode))
         return error_sys(e, -ENOTDIR, "tasks directory %s", a->config->tasks);
-    return launcher_start(&config, &a->launcher, e);
+    r = a->config->seccomp ? profile_load(a->config->seccomp, &filter, e) : 0;
+    return r < 0 ? r : launcher_start(&config, &a->launcher, e);
 }
 
 /* What each of the slots may have of the machine. */

@@ -25,6 +25,7 @@ static const struct setting settings[] = {
     {"tmpdir", SETTING_PATH, FIELD(tmpdir)},
     {"store", SETTING_PATH, FIELD(store)},
     {"user", SETTING_TEXT, FIELD(user)},
+    {"seccomp", SETTING_PATH, FIELD(seccomp)},
     {"concurrency", SETTING_NUMBER, FIELD(concurrency), 0, AGENT_CONCURRENCY_MAX},
     {"drain-time", SETTING_NUMBER, FIELD(drain_seconds), 0, AGENT_DRAIN_MAX},
 };
@@ -42,6 +43,7 @@ void agent_config_clear(struct agent_config *c)
     free(c->tmpdir);
     free(c->store);
     free(c->user);
+    free(c->seccomp);
     *c = (struct agent_config){0};
 }
 
@@ -75,10 +77,11 @@ static int copy_config(const struct agent_config *c, struct agent_config *ret)
 {
     *ret = *c;
     ret->backend = ret->tasks = ret->friendly_name = ret->tmpdir = ret->store = ret->user = NULL;
+    ret->seccomp = NULL;
     if (copy_text(c->backend, &ret->backend) < 0 || copy_text(c->tasks, &ret->tasks) < 0 ||
         copy_text(c->friendly_name, &ret->friendly_name) < 0 ||
         copy_text(c->tmpdir, &ret->tmpdir) < 0 || copy_text(c->store, &ret->store) < 0 ||
-        copy_text(c->user, &ret->user) < 0)
+        copy_text(c->user, &ret->user) < 0 || copy_text(c->seccomp, &ret->seccomp) < 0)
         return -ENOMEM;
     return 0;
 }

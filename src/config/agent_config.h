@@ -34,6 +34,7 @@ struct agent_config {
     char *tmpdir;           /* default AGENT_TMPDIR_DEFAULT */
     char *store;            /* default AGENT_STORE_DEFAULT */
     char *user;             /* the agent's own user; NULL: "dockless", else a reserved numeric id */
+    char *seccomp;          /* file of a system call profile; NULL: Docker's default */
     uint64_t concurrency;   /* 0: number of CPUs */
     uint64_t drain_seconds; /* that running jobs get after a SIGTERM */
     uint64_t pids;          /* tasks per sandbox; 0: no limit */

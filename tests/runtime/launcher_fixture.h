@@ -11,6 +11,7 @@
 #include "base/fdio.h"
 #include "base/text.h"
 #include "request.h"
+#include "self.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -24,6 +25,18 @@
 #define EVENT_WAIT_MSEC 20000
 
 enum { ROOT_STORE, ROOT_TASKS };
+
+/* Before main(): launchers start from a sealed copy only. */
+__attribute__((constructor)) static inline void seal_program(int argc, char **argv)
+{
+    struct error e = ERROR_INIT;
+
+    (void)argc;
+    if (self_seal(argv, &e) < 0) {
+        fprintf(stderr, "%s\n", e.text);
+        exit(1);
+    }
+}
 
 struct fixture {
     char top[256];

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/text.h"
+#include "self.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -16,6 +17,18 @@
 #define RUN_USEC_MAX (120 * USEC_PER_SEC)
 
 struct harness H;
+
+/* Before main(): as launchers do. */
+__attribute__((constructor)) static void seal_program(int argc, char **argv)
+{
+    struct error e = ERROR_INIT;
+
+    (void)argc;
+    if (self_seal(argv, &e) < 0) {
+        fprintf(stderr, "%s\n", e.text);
+        exit(1);
+    }
+}
 
 void put_file(int dir_fd, const char *path, const char *text, unsigned mode)
 {

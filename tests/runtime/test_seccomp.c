@@ -1,10 +1,5 @@
 /* links: runtime */
-/* The filter, asked by the kernel itself about every system call.
- *
- * No call is ever made: below our filter lies one that answers every call with an errno of its own
- * (MARK). The kernel takes the strictest action of all filters, and among equal ones that of the
- * newest, so a call that ours allows ends as MARK, one that ours refuses as what ours says. Only
- * calls whose sixth argument is PASS get through: those with which the child reports. */
+/* The default filter, asked by the kernel itself about every system call: seccomp_ask.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +16,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,15 +24,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "seccomp.h"
+#include "seccomp_ask.h"
 
 /* <seccomp.h> of libseccomp has the name of our own header and a function of the same name. */
 char *seccomp_syscall_resolve_num_arch(uint32_t arch, int number);
 
 #define NEWEST 466 /* removexattrat */
 #define BEYOND 50
-#define MARK   4000
-#define PASS   0x7a55
 
 /* What Docker refuses to a container with its default capabilities: a list of its own, written from
  * the profile's other end. */
@@ -167,59 +161,14 @@ static bool is_not_for_filters(int number)
 #endif
 }
 
-static int load_marker(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PASS, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | MARK),
-    };
-    const struct seccomp_program marker = {code, ARRAY_SIZE(code)};
-
-    return seccomp_load(&marker);
-}
-
-struct call {
-    long number;
-    unsigned long arguments[2];
-};
-
-/* Makes the N calls in a child below both filters; ANSWERS gets their errnos. The filter is loaded
- * below no_new_privs, so this needs no privilege. */
 static void ask(const struct call *calls, size_t n, int *answers)
 {
     struct seccomp_program ours;
     struct error e = ERROR_INIT;
-    int pipe_fds[2], status;
-    pid_t pid;
 
     if (seccomp_compile_default(&ours, &e) < 0)
         fail_msg("%s", e.text);
-    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        /* The marker would refuse loading ours: it is told to let that call pass by loading ours
-         * with the magic argument, too. */
-        struct sock_fprog program = {ours.length, ours.filter};
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || load_marker() < 0 ||
-            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program, 0, 0, PASS) < 0)
-            _exit(1);
-        for (size_t i = 0; i < n; i++) {
-            long r =
-                syscall(calls[i].number, calls[i].arguments[0], calls[i].arguments[1], 0, 0, 0, 0);
-            int answer = r < 0 ? errno : 0;
-            syscall(SYS_write, pipe_fds[1], &answer, sizeof(answer), 0, 0, PASS);
-        }
-        for (;;)
-            syscall(SYS_exit_group, 0, 0, 0, 0, 0, PASS);
-    }
-    close(pipe_fds[1]);
-    assert_int_equal(fd_read_full(pipe_fds[0], answers, n * sizeof(int)), n * sizeof(int));
-    close(pipe_fds[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    seccomp_ask(&ours, calls, n, answers);
     seccomp_program_clear(&ours);
 }
 
@@ -312,8 +261,8 @@ static void arguments_decide_in_the_bits_the_kernel_looks_at(void **state)
                      calls[i].arguments[0], calls[i].arguments[1], answers[i], cases[i].expected);
 }
 
-/* Runs BODY in a child below our filter alone; returns its wait status. */
-static int run_filtered(int (*body)(void))
+/* Runs BODY in a child, below our filter alone where FILTERED; returns its wait status. */
+static int run(int (*body)(void), bool filtered)
 {
     struct seccomp_program ours;
     int status;
@@ -323,6 +272,10 @@ static int run_filtered(int (*body)(void))
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL); /* cmocka has its own, and goes on with the next test */
+        signal(SIGSYS, SIG_DFL);
+        if (!filtered)
+            _exit(body());
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_load(&ours) < 0)
             _exit(100);
         _exit(body());
@@ -351,7 +304,7 @@ static int do_ordinary_things(void)
 static void ordinary_programs_run_below_the_filter(void **state)
 {
     (void)state;
-    assert_int_equal(run_filtered(do_ordinary_things), 0);
+    assert_int_equal(run(do_ordinary_things, true), 0);
 }
 
 #ifdef __x86_64__
@@ -369,7 +322,12 @@ static void a_foreign_architecture_is_killed(void **state)
     int status;
 
     (void)state;
-    status = run_filtered(call_by_i386_gate);
+    status = run(call_by_i386_gate, false);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) {
+        print_message("this kernel has no i386 system calls\n");
+        return;
+    }
+    status = run(call_by_i386_gate, true);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSYS);
 }

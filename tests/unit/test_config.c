@@ -33,6 +33,7 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_same_text(a->tmpdir, b->tmpdir);
     assert_same_text(a->store, b->store);
     assert_same_text(a->user, b->user);
+    assert_same_text(a->seccomp, b->seccomp);
     assert_int_equal(a->concurrency, b->concurrency);
     assert_int_equal(a->pids, b->pids);
     assert_int_equal(a->frame_max, b->frame_max);
@@ -49,7 +50,7 @@ static void every_key_is_read(void **state)
     c.verbose = 2;
     if (parse("backend: tcp://[::1]:2001\ntasks: /srv/tasks\nfriendly-name: \"gr\xc3\xa4"
               "der 1\"\n"
-              "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\n"
+              "tmpdir: /t\nstore: /s\nuser: 1000\nseccomp: /p\nconcurrency: 8\n"
               "limits: {pids: 100, frame: 1m}\n",
               &c, &e) < 0)
         fail_msg("%s", e.text);
@@ -60,6 +61,7 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.tmpdir, "/t");
     assert_string_equal(c.store, "/s");
     assert_string_equal(c.user, "1000");
+    assert_string_equal(c.seccomp, "/p");
     assert_int_equal(c.concurrency, 8);
     assert_int_equal(c.pids, 100);
     assert_int_equal(c.frame_max, 1 << 20);

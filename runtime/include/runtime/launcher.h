@@ -41,6 +41,8 @@ enum launcher_limit {
 /** -ENOENT: there is no such limit. */
 int launcher_limit_by_name(const char *name, unsigned *ret);
 
+struct seccomp_program;
+
 struct launcher_config {
     const struct launcher_root *roots;
     size_t n_roots;
@@ -54,6 +56,9 @@ struct launcher_config {
     unsigned waived; /* these are left out where the host cannot enforce them; any other limit of a
                         spec that it cannot enforce fails the sandbox */
     const struct launcher_network *network; /* NULL: no sandbox may have one */
+    const struct seccomp_program *filter;   /* of system calls (profile/profile.h); NULL: Docker's
+                                               default. Not the client's to choose: what the launcher
+                                               was started with holds for all sandboxes. */
     int close_fds[4]; /* fds whose keeping would be a fault (a lock, a listening socket). The
                          launcher keeps none of its caller's but stderr; negative entries are
                          none */
@@ -61,9 +66,9 @@ struct launcher_config {
 
 struct launcher;
 
-/** Forks the launcher. Must be called by root before the process has any other thread. Waits until
- * the launcher is ready: a host that cannot enforce limits is an error here. The caller may drop
- * all privileges afterwards. */
+/** Forks the launcher. Must be called by root, from a sealed copy of the program (self.h), before
+ * the process has any other thread. Waits until the launcher is ready: a host that cannot enforce
+ * limits is an error here. The caller may drop all privileges afterwards. */
 int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e);
 
 /** Closes the socket: the launcher kills all its sandboxes, cleans up and exits. Waits for it. */
