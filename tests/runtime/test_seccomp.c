@@ -312,13 +312,31 @@ static int call_by_i386_gate(void)
 {
     int r;
 
+    signal(SIGSEGV, SIG_DFL); /* not cmocka's handler */
     /* 20 is getpid there and writev here. */
     __asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
     return r >= 0 ? 0 : 1;
 }
 
+/* Kernels may be built or booted without the gate: then it is a fault, with or without a filter. */
+static bool kernel_has_i386_gate(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(call_by_i386_gate());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status))
+        return true;
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+    return false;
+}
+
 static void a_foreign_architecture_is_killed(void **state)
 {
+    bool has_gate = kernel_has_i386_gate();
     int status;
 
     (void)state;
@@ -329,7 +347,7 @@ static void a_foreign_architecture_is_killed(void **state)
     }
     status = run(call_by_i386_gate, true);
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGSYS);
+    assert_int_equal(WTERMSIG(status), has_gate ? SIGSYS : SIGSEGV);
 }
 #endif
 

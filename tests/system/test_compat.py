@@ -67,8 +67,8 @@ class Container(Compat):
 
     def test_there_is_no_limit_below_1000_processes(self):
         found = self.custom(
-            "for i in {1..400}; do sleep 5 & done 2>/dev/null; tell n $(jobs -r | wc -l)\nkill $(jobs -p)\n",
-            limits={"memory": 240},
+            "for i in {1..400}; do sleep 60 & done 2>/dev/null; tell n $(jobs -r | wc -l)\nkill $(jobs -p)\n",
+            limits={"memory": 240, "time": 60},
         )
         self.assertEqual(found, {"n": 400})
 
