@@ -13,8 +13,9 @@
  *   7. file system (childroot.c)
  *   8. stdio; every other fd but the status pipe is closed: from here on nothing of the host is
  *      open. Only then are files of the image parsed (/etc/passwd) and its paths walked (cwd)
- *   9. resource limits, bounding set, ids, capabilities
- *  10. parent-death signal again (the kernel clears it when credentials change), filter, execve
+ *   9. resource limits; with `init` the program becomes a process of its own (init.c)
+ *  10. bounding set, ids, capabilities
+ *  11. parent-death signal again (the kernel clears it when credentials change), filter, execve
  *
  * A failure is written to the status pipe with the step's name. After execve the pipe is closed. */
 #include "child.h"
@@ -23,6 +24,7 @@
 #include "capabilities.h"
 #include "childroot.h"
 #include "etcfiles.h"
+#include "init.h"
 #include "netns.h"
 #include "user.h"
 
@@ -53,7 +55,7 @@ struct child {
 /* One step: R negative ends the child. */
 static _Noreturn void die(struct child *c, const char *step, int r)
 {
-    struct child_failure f = {.code = r};
+    struct child_status f = {.code = r};
 
     snprintf(f.step, sizeof(f.step), "%s", c->step[0] ? c->step : step);
     if (!c->error.text[0])
@@ -341,6 +343,28 @@ static int run_program(struct child *c)
     return error_sys(&c->error, r, "\"%s\"", name);
 }
 
+/* The process becomes the init and the program's a child of it; returns in the latter. */
+static int make_init(struct child *c)
+{
+    pid_t pid;
+    int r;
+
+    if (!c->plan->spec->init)
+        return 0;
+    init_block_signals();
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid > 0) {
+        r = init_confine();
+        if (r < 0)
+            die(c, "init", r);
+        init_serve(pid, c->plan->status_fd);
+    }
+    init_unblock_signals();
+    return setsid() < 0 ? -errno : 0;
+}
+
 static void must(struct child *c, const char *step, int r)
 {
     if (r < 0)
@@ -375,6 +399,7 @@ _Noreturn void child_run(const struct child_plan *plan)
     must(&c, "environment", make_env(&c));
     must(&c, "cwd", enter_cwd(&c));
     must(&c, "resource limits", set_limits(&c));
+    must(&c, "init", make_init(&c));
     must(&c, "confine", confine(&c));
     must(&c, "execve", run_program(&c));
     die(&c, "execve", -EIO);

@@ -21,14 +21,16 @@ struct child_plan {
     int stdio[3];                                  /* negative: /dev/null */
     int join_fds[CGROUP_JOIN_MAX];
     size_t n_join;
-    int go_fd;           /* one byte is read from it when the id maps are written */
-    int status_fd;       /* a struct child_failure, or nothing but the end when the program runs */
+    int go_fd;     /* one byte is read from it when the id maps are written */
+    int status_fd; /* struct child_status; nothing but the end when the program runs without an init
+                    */
     int launcher_fds[2]; /* the launcher's ends of the two, closed first by the child */
 };
 
-/** Why the program does not run; one write(2) of less than PIPE_BUF. */
-struct child_failure {
-    int code; /* negative errno */
+/** Why the program does not run, or how it ended; one write(2) of less than PIPE_BUF. */
+struct child_status {
+    int code;                   /* negative errno; 0: the program of an init has ended */
+    int wait_code, wait_status; /* its si_code and si_status */
     char step[SANDBOX_STEP_MAX];
     char text[512];
 };

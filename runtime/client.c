@@ -255,6 +255,13 @@ int launcher_kill(struct launcher *l, uint64_t id)
     return id == 0 ? 0 : send_request(l, &request, NULL, NULL);
 }
 
+int launcher_signal(struct launcher *l, uint64_t id, int number)
+{
+    const struct request request = {.type = REQUEST_SIGNAL, .id = id, .signal = (uint32_t)number};
+
+    return id == 0 ? 0 : send_request(l, &request, NULL, NULL);
+}
+
 int launcher_probe(struct launcher *l, uint64_t id, uint32_t root, const char *path,
                    struct error *e)
 {

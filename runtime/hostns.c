@@ -13,15 +13,18 @@
 #define ROOT_BYTES  (1 << 20)
 #define ROOT_INODES 4096
 
-/* Makes DIR below the new root, attaches MOUNT_FD there. */
+/* Makes DIR below the new root (a file where MOUNT_FD is one), attaches MOUNT_FD there. */
 static int place(int mount_fd, const char *dir, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF;
+    struct stat st;
     int r;
 
-    if (mkdir(dir, 0755) < 0)
+    if (fstat(mount_fd, &st) < 0)
+        return error_sys(e, -errno, "look at %s", dir);
+    if (S_ISDIR(st.st_mode) ? mkdir(dir, 0755) < 0 : mknod(dir, S_IFREG | 0600, 0) < 0)
         return error_sys(e, -errno, "make %s", dir);
-    fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fd = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_sys(e, -errno, "open %s", dir);
     r = mount_attach(mount_fd, fd);
@@ -30,7 +33,7 @@ static int place(int mount_fd, const char *dir, struct error *e)
 
 static int clone_root(const struct launcher_root *root, struct error *e)
 {
-    _cleanup_close_ int fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = open(root->path, O_PATH | O_CLOEXEC);
     _cleanup_close_ int mount_fd = -EBADF;
     int r;
 

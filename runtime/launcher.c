@@ -1,7 +1,7 @@
 /* The loop of the privileged process.
  *
  * Theory of operation. One thread, one sd-event loop. The client is not trusted: it parses foreign
- * bytes and may be somebody else by now. What it can do is exactly the four requests of request.h,
+ * bytes and may be somebody else by now. What it can do is exactly the five requests of request.h,
  * each with its safety argument below. Two kinds of bad requests are told apart. One that is well
  * formed but not possible (an unknown root, a parent that has just ended) may come from an honest
  * client and is answered. One that does not decode cannot: both ends are one program. It means that
@@ -39,6 +39,8 @@
 
 /* A request's fds: the memory of a large one and three for stdio. */
 #define REQUEST_FDS_MAX 4
+
+#define SIGRTMAX_KERNEL 64 /* _NSIG of the kernel; glibc keeps two to itself */
 
 struct outgoing {
     struct outgoing *next;
@@ -355,6 +357,18 @@ static void handle_kill(struct process *p, const struct request *r)
         sandbox_kill(s);
 }
 
+/* Signal: sends a signal to the program of a sandbox.
+ *
+ * The client names the sandbox by id, so it is one of its own, and the signal goes to its first
+ * process by pidfd, so it reaches nobody else. A program that may be killed may be signalled. */
+static void handle_signal(struct process *p, const struct request *r)
+{
+    struct sandbox *s = find(p, r->id);
+
+    if (s && r->signal >= 1 && r->signal <= SIGRTMAX_KERNEL)
+        sandbox_signal(s, (int)r->signal);
+}
+
 /* Probe: tells whether a path below a root is a directory.
  *
  * Roots may be readable by root only, so this tells the client something it could not see: whether
@@ -444,6 +458,8 @@ static void handle(struct process *p, const void *data, size_t size, const int *
         handle_submit(p, &r, stdio);
     } else if (r.type == REQUEST_KILL) {
         handle_kill(p, &r);
+    } else if (r.type == REQUEST_SIGNAL) {
+        handle_signal(p, &r);
     } else if (r.type == REQUEST_CONNECT) {
         handle_connect(p, &r);
     } else {

@@ -31,6 +31,9 @@ void sandbox_on_released(struct sandbox *s, sandbox_released_fn fn);
 /** Kills it by request. Safe in any state. */
 void sandbox_kill(struct sandbox *s);
 
+/** Sends it a signal, see launcher_signal(). Safe in any state. */
+void sandbox_signal(struct sandbox *s, int number);
+
 uint64_t sandbox_id(const struct sandbox *s);
 /** Its mount number INDEX where that is a SANDBOX_MOUNT_SCRATCH: a directory that nobody but it and
  * its children can write to. The fd stays the sandbox's. -EINVAL: no such mount, -EACCES: another

@@ -119,11 +119,18 @@ static int open_source(const struct mount_source *s, const struct sandbox_mount 
                        struct error *e)
 {
     const struct host_root *root = find_root(s, m, e);
+    int flags = O_PATH | (m->kind == SANDBOX_MOUNT_BIND ? 0 : O_DIRECTORY);
     int fd;
 
     if (!root)
         return -EINVAL;
-    fd = fd_openat2(root->fd, below(m), O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    if (m->kind == SANDBOX_MOUNT_BIND && !m->source[0]) {
+        /* A root that is a file has nothing below it to be looked up. */
+        fd = fcntl(root->fd, F_DUPFD_CLOEXEC, 3);
+        fd = fd < 0 ? -errno : fd;
+    } else {
+        fd = fd_openat2(root->fd, below(m), flags, 0, RESOLVE_UNTRUSTED);
+    }
     if (fd == -ENOENT && m->optional)
         return 0;
     if (fd < 0)

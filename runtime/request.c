@@ -383,6 +383,7 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
         put_u32(w, s->groups[i]);
     put_text(w, s->hostname);
     put_u32(w, s->no_new_privs);
+    put_u32(w, s->init);
     put_u64(w, s->parent);
     put_u32(w, s->network);
     put_u32(w, (uint32_t)s->n_ports);
@@ -407,6 +408,7 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     get_groups(r, s);
     s->hostname = get_optional_text(r, "hostname", SANDBOX_HOSTNAME_MAX);
     s->no_new_privs = get_bool(r, "no_new_privs");
+    s->init = get_bool(r, "init");
     s->parent = get_u64(r, "parent");
     s->network = get_u32(r, "network");
     get_ports(r, s);
@@ -439,6 +441,8 @@ int request_encode(const struct request *r, struct buffer *b)
         put_u64(&w, r->sandbox);
         put_u32(&w, r->root);
         put_text(&w, r->path);
+    } else if (r->type == REQUEST_SIGNAL) {
+        put_u32(&w, r->signal);
     }
     return w.code;
 }
@@ -464,6 +468,8 @@ int request_decode(const void *data, size_t size, struct request *ret, struct er
         request.sandbox = get_u64(&r, "sandbox");
         request.root = get_u32(&r, "mount");
         request.path = get_text(&r, "path", SANDBOX_PATH_MAX - 1);
+    } else if (request.type == REQUEST_SIGNAL) {
+        request.signal = get_u32(&r, "signal");
     } else if (request.type != REQUEST_KILL) {
         fault(&r, "type", "is unknown");
     }

@@ -39,6 +39,7 @@ enum request_type {
     REQUEST_PROBE,
     REQUEST_LARGE, /* only as a packet: see request_is_large() */
     REQUEST_CONNECT,
+    REQUEST_SIGNAL,
 };
 
 struct request {
@@ -49,6 +50,7 @@ struct request {
     uint32_t root;            /* PROBE; CONNECT: number of the mount */
     char *path;               /* PROBE, CONNECT; owned */
     uint64_t sandbox;         /* CONNECT */
+    uint32_t signal;          /* SIGNAL */
 };
 
 /** Frees what R owns and zeroes it. */

@@ -143,7 +143,7 @@ static int open_layer(const struct host_root *root, const char *layer, int usern
     _cleanup_close_ int fd = -EBADF, mount_fd = -EBADF;
     int r;
 
-    fd = fd_openat2(root->fd, layer, O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    fd = fd_openat2(root->fd, layer[0] ? layer : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
     if (fd < 0)
         return error_sys(e, fd, "layer \"%s\"", layer);
     if (fstat(fd, ret_st) < 0)

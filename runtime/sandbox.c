@@ -88,33 +88,51 @@ static void read_usage(struct sandbox *s)
     s->report.io_pressure = usage.io_pressure;
 }
 
-/* What the child wrote before it gave up, if it did. A kill or a limit that came first explains the
- * end better. */
-static void read_failure(struct sandbox *s)
+/* What the child wrote before it gave up, and how the program of an init ended. Both come from our
+ * own code: the program has no such descriptor. Returns whether there was a failure. */
+static bool read_status(struct sandbox *s, struct child_status *ret_failure)
 {
-    struct child_failure f;
+    struct child_status status;
+    bool failed = false;
 
-    if (fd_read_full(s->status_fd, &f, sizeof(f)) != (ssize_t)sizeof(f))
-        return;
+    while (fd_read_full(s->status_fd, &status, sizeof(status)) == (ssize_t)sizeof(status)) {
+        if (status.code < 0) {
+            *ret_failure = status;
+            failed = true;
+        } else if (s->wait_code == CLD_EXITED) {
+            s->wait_code = status.wait_code;
+            s->wait_status = status.wait_status;
+        }
+    }
+    return failed;
+}
+
+/* A kill or a limit that came first explains the end better. */
+static void note_failure(struct sandbox *s, struct child_status *f)
+{
     if (s->report.verdict != SANDBOX_EXITED)
         return;
-    f.step[sizeof(f.step) - 1] = f.text[sizeof(f.text) - 1] = 0;
+    f->step[sizeof(f->step) - 1] = f->text[sizeof(f->text) - 1] = 0;
     s->report.verdict = SANDBOX_START_FAILED;
     s->report.exit_code = 0;
-    s->report.error_code = f.code;
-    snprintf(s->report.failed_step, sizeof(s->report.failed_step), "%s", f.step);
-    snprintf(s->report.error, sizeof(s->report.error), "%s", f.text);
+    s->report.error_code = f->code;
+    snprintf(s->report.failed_step, sizeof(s->report.failed_step), "%s", f->step);
+    snprintf(s->report.error, sizeof(s->report.error), "%s", f->text);
 }
 
 static void finish(struct sandbox *s)
 {
+    struct child_status failure;
+    bool failed = read_status(s, &failure);
+
     s->exit_source = sd_event_source_disable_unref(s->exit_source);
     s->empty_source = sd_event_source_disable_unref(s->empty_source);
     s->timeout_source = sd_event_source_disable_unref(s->timeout_source);
     s->report.wall_usec = s->ended_usec - s->released_usec;
     limits_verdict(s->limits, s->wait_code, s->wait_status, &s->report);
     read_usage(s);
-    read_failure(s);
+    if (failed)
+        note_failure(s, &failure);
     s->report.called = call_watch_saw(&s->calls);
     report(s);
 }
@@ -203,6 +221,14 @@ void sandbox_kill(struct sandbox *s)
 {
     kill_children(s);
     kill_one(s);
+}
+
+void sandbox_signal(struct sandbox *s, int number)
+{
+    if (s->state == SANDBOX_PREPARING)
+        sandbox_kill(s);
+    else if (s->state == SANDBOX_RUNNING)
+        (void)syscall(SYS_pidfd_send_signal, s->pidfd, number, NULL, 0);
 }
 
 int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -194,7 +194,8 @@ static int check_layers(const struct sandbox_spec *spec, struct error *e)
     if (spec->layers_root >= LAUNCHER_ROOTS_MAX)
         return error_set(e, -EINVAL, "layers_root: there is no root %u", spec->layers_root);
     for (; spec->layers && spec->layers[n]; n++) {
-        const char *fault = sandbox_relative_fault(spec->layers[n]);
+        const char *layer = spec->layers[n];
+        const char *fault = layer[0] ? sandbox_relative_fault(layer) : NULL;
         if (n >= SANDBOX_LAYERS_MAX)
             return error_set(e, -E2BIG, "layers: more than %d", SANDBOX_LAYERS_MAX);
         if (fault)

@@ -12,6 +12,7 @@ static const struct cli_verb verbs[] = {
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},
     {"image load", "load a local image into the store", cli_image_load},
+    {"run", "run one command in a sandbox", cli_run, true},
     {"version", "print the version", cli_version},
 };
 

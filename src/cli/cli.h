@@ -20,6 +20,7 @@ int cli_grade(int argc, char **argv);
 int cli_image_inspect(int argc, char **argv);
 int cli_image_list(int argc, char **argv);
 int cli_image_load(int argc, char **argv);
+int cli_run(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /** Prints "dockless VERB: <text of E>" and returns EXIT_FAILURE. */

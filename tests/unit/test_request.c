@@ -52,6 +52,7 @@ static struct request full_submit(void)
     s->n_groups = 2;
     s->hostname = copy("h");
     s->no_new_privs = true;
+    s->init = true;
     s->parent = 77;
     s->network = SANDBOX_NETWORK_NAT;
     assert_int_equal(sandbox_spec_add_port(s, 64120, 22), 0);
@@ -104,6 +105,7 @@ static void a_submit_comes_out_as_it_went_in(void **state)
     assert_int_equal(out.spec.groups[1], 65535);
     assert_string_equal(out.spec.hostname, "h");
     assert_true(out.spec.no_new_privs);
+    assert_true(out.spec.init);
     assert_int_equal(out.spec.parent, 77);
     assert_int_equal(out.spec.network, SANDBOX_NETWORK_NAT);
     assert_int_equal(out.spec.n_ports, 2);

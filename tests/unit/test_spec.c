@@ -171,7 +171,7 @@ static void a_kind_takes_only_its_own_fields(void **state)
     refused(&spec, -EINVAL, "mounts[1].optional: this kind has no source");
     fill(&spec);
     spec.mounts[0].root = LAUNCHER_ROOTS_MAX;
-    refused(&spec, -EINVAL, "mounts[0].root: there is no root 16");
+    refused(&spec, -EINVAL, "mounts[0].root: there is no root 40");
     fill(&spec);
     spec.mounts[0].mode = 010000;
     refused(&spec, -EINVAL, "mounts[0].mode is not one");

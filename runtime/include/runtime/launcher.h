@@ -8,10 +8,11 @@
 
 #include "runtime/sandbox.h"
 
-#define LAUNCHER_ROOTS_MAX     16
+#define LAUNCHER_ROOTS_MAX     40   /* one for images, and what one run is given of the host */
 #define LAUNCHER_SANDBOXES_MAX 4096 /* what one host can run at once, with room to spare */
 
-/** A directory of the host that sandboxes may be given parts of. */
+/** A directory of the host (or one file, for a SANDBOX_MOUNT_BIND) that sandboxes may be given
+ * parts of. */
 struct launcher_root {
     const char *name; /* for messages: "store", "tasks" */
     const char *path; /* resolved once, at start */
@@ -91,6 +92,13 @@ int launcher_submit(struct launcher *l, uint64_t id, const struct sandbox_spec *
 
 /** Asks to kill sandbox ID. An unknown id is no error: it may have ended a moment ago. */
 int launcher_kill(struct launcher *l, uint64_t id);
+
+/** Asks to send signal NUMBER (1..64) to the program of sandbox ID, which must have been asked for
+ * with `init`, and to its process group, as a terminal does; SIGTSTP stops it whatever it does
+ * about it. Without `init` the signal goes to the first process alone, which takes only what it has
+ * a handler for (pid_namespaces(7)). A sandbox whose program does not run yet is killed. An unknown
+ * id is no error. */
+int launcher_signal(struct launcher *l, uint64_t id, int number);
 
 /** Asks whether PATH (below root number ROOT; "" is the root itself) is a directory; the answer is
  * a LAUNCHER_PROBED event with ID. Links are followed as if the root were "/". -EINVAL where PATH

@@ -46,7 +46,8 @@
 #define SANDBOX_INODES_MAX ((uint64_t)1 << 31)
 
 enum sandbox_mount_kind {
-    SANDBOX_MOUNT_BIND,    /* root/source of the host, idmapped to the sandbox's ids */
+    SANDBOX_MOUNT_BIND, /* root/source of the host, a directory or file, idmapped to the sandbox's
+                           ids */
     SANDBOX_MOUNT_OVERLAY, /* root/source (idmapped) as lower, changes go to the sandbox's scratch
                             */
     SANDBOX_MOUNT_SCRATCH, /* a new empty directory in the sandbox's scratch, owned by container
@@ -113,7 +114,7 @@ struct sandbox_limits {
 
 struct sandbox_spec {
     /* Root file system: an overlay of these directories below launcher root `layers_root`, lowest
-     * first. */
+     * first; "" is the root itself. */
     uint32_t layers_root;
     char **layers;
     struct sandbox_mount *mounts;
@@ -130,6 +131,8 @@ struct sandbox_spec {
     size_t n_groups;
     char *hostname;
     bool no_new_privs;
+    bool init; /* the program is not the first process but a child of ours: it takes signals and
+                  ends like any other, and orphans are collected */
 
     uint64_t parent; /* id of a running sandbox whose id range is shared, 0: none */
     enum sandbox_network network;

@@ -1,0 +1,91 @@
+#include "init.h"
+
+#include "base/fdio.h"
+#include "capabilities.h"
+#include "child.h"
+
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+/* The kernel's bound on argv and environment together is 6 MiB. */
+#define COMMAND_LINE_MAX ((size_t)8 << 20)
+
+void init_block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+void init_unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The container can read our command line, which is the launcher's: it names places of the host. */
+static int hide_command_line(void)
+{
+    static const char name[] = "init";
+    _cleanup_buffer_ struct buffer line = {0};
+    int r = fd_read_file(AT_FDCWD, "/proc/self/cmdline", &line, COMMAND_LINE_MAX);
+
+    if (r < 0)
+        return r;
+    /* argv[0]; the others follow it without a gap. */
+    memset(program_invocation_name, 0, line.size);
+    if (line.size >= sizeof(name))
+        memcpy(program_invocation_name, name, sizeof(name));
+    return prctl(PR_SET_NAME, name, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int init_confine(void)
+{
+    const uint64_t mask = 1ULL << CAP_KILL; /* the program may be another user */
+    int r = hide_command_line();
+
+    if (r == 0)
+        r = capabilities_bound(mask);
+    if (r == 0)
+        r = capabilities_set(mask);
+    return r;
+}
+
+/* Collects whoever has ended; ends with PROGRAM. */
+static void collect(pid_t program, int status_fd)
+{
+    for (;;) {
+        siginfo_t info = {0};
+        struct child_status status = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+            return;
+        if (info.si_pid != program)
+            continue;
+        status.wait_code = info.si_code;
+        status.wait_status = info.si_status;
+        (void)fd_write_full(status_fd, &status, sizeof(status));
+        _exit(0);
+    }
+}
+
+_Noreturn void init_serve(pid_t program, int status_fd)
+{
+    sigset_t all;
+    int number;
+
+    sigfillset(&all);
+    for (;;) {
+        collect(program, status_fd);
+        if (sigwait(&all, &number) != 0)
+            continue;
+        /* A session of its own is no shell's job: the kernel would not stop it for SIGTSTP. */
+        if (number != SIGCHLD)
+            kill(-program, number == SIGTSTP ? SIGSTOP : number);
+    }
+}

@@ -1,0 +1,340 @@
+#include "run/plan.h"
+
+#include "base/fdio.h"
+#include "base/text.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* Root 0 is what the layers lie below: the store, or the directory itself. */
+#define ROOT_IMAGE 0
+
+void run_plan_free(struct run_plan *p)
+{
+    sandbox_spec_clear(&p->spec);
+    image_free(p->image);
+    for (size_t i = 0; i < p->n_roots; i++)
+        free(p->paths[i]);
+    free(p->name);
+    free(p);
+}
+
+static int no_memory(struct error *e)
+{
+    return error_sys(e, -ENOMEM, "describing the sandbox");
+}
+
+/* Adds PATH (resolved here, by plain path walk: it is the caller's own) as a root. Returns its
+ * number. */
+static int add_root(struct run_plan *p, const char *name, const char *path, bool read_only,
+                    struct error *e)
+{
+    _cleanup_free_ char *real = realpath(path, NULL);
+
+    if (!real)
+        return error_sys(e, -errno, "%s %s", name, path);
+    if (p->n_roots == LAUNCHER_ROOTS_MAX)
+        return error_set(e, -E2BIG, "more than %d volumes", LAUNCHER_ROOTS_MAX - 1);
+    p->paths[p->n_roots] = TAKE_PTR(real);
+    p->roots[p->n_roots] = (struct launcher_root){name, p->paths[p->n_roots], read_only};
+    return (int)p->n_roots++;
+}
+
+static int make_id(struct run_plan *p, struct error *e)
+{
+    uint8_t random[RUN_ID_LENGTH / 2];
+
+    while (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        ;
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(p->id + 2 * i, 3, "%02x", random[i]);
+    p->name = strdup(p->options->name ? p->options->name : p->id);
+    return p->name ? 0 : no_memory(e);
+}
+
+/* ---- the image ---- */
+
+static int add_layers(struct run_plan *p, struct error *e)
+{
+    char path[IMAGE_LAYER_PATH_SIZE];
+    int r = 0;
+
+    for (char **id = p->image->layers; r == 0 && id && *id; id++) {
+        r = image_layer_path(*id, path, e);
+        if (r == 0 && strv_append(&p->spec.layers, path) < 0)
+            r = no_memory(e);
+    }
+    return r;
+}
+
+static int find_image(struct run_plan *p, const char *reference,
+                      const struct image_load_options *load, struct error *e)
+{
+    const char *store = p->options->store ? p->options->store : IMAGE_STORE_DEFAULT;
+    int r = image_obtain(store, reference, load, &p->image, e);
+
+    if (r < 0)
+        return r;
+    p->spec.layers_root = ROOT_IMAGE;
+    if (!p->image->directory)
+        r = add_root(p, "store", store, true, e);
+    else
+        r = add_root(p, "rootfs", p->image->directory, true, e);
+    if (r < 0)
+        return r;
+    if (!p->image->directory)
+        return add_layers(p, e);
+    return strv_append(&p->spec.layers, "") < 0 ? no_memory(e) : 0;
+}
+
+/* ---- the program ---- */
+
+/* Sets NAME=VALUE in *LIST, in the place of what it was. */
+static int set_env(char ***list, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (char **p = *list; p && *p; p++) {
+        char *copy;
+        if (strncmp(*p, entry, length) != 0 || (*p)[length] != '=')
+            continue;
+        copy = strdup(entry);
+        if (!copy)
+            return -ENOMEM;
+        free(*p);
+        *p = copy;
+        return 0;
+    }
+    return strv_append(list, entry);
+}
+
+/* "NAME=VALUE" or "NAME": the caller's value, nothing where there is none. */
+static int add_env(struct run_plan *p, const char *entry, struct error *e)
+{
+    _cleanup_free_ char *own = NULL;
+    const char *value;
+
+    if (!entry[0] || entry[0] == '=')
+        return error_set(e, -EINVAL, "an environment variable is NAME=VALUE or NAME, not \"%s\"",
+                         entry);
+    if (!strchr(entry, '=')) {
+        value = getenv(entry);
+        if (!value)
+            return 0;
+        own = text_printf("%s=%s", entry, value);
+        entry = own;
+    }
+    return !entry || set_env(&p->spec.env, entry) < 0 ? no_memory(e) : 0;
+}
+
+/* A line each; empty ones and those that start with # say nothing. */
+static int add_env_file(struct run_plan *p, const char *path, struct error *e)
+{
+    _cleanup_buffer_ struct buffer text = {0};
+    int r = fd_read_file(AT_FDCWD, path, &text, RUN_ENV_FILE_MAX);
+    char *next, *line;
+
+    if (r < 0)
+        return error_sys(e, r, "--env-file %s", path);
+    next = buffer_string(&text);
+    if (!next)
+        return no_memory(e);
+    if (strlen(next) != text.size)
+        return error_set(e, -EINVAL, "--env-file %s has a NUL in it", path);
+    while ((line = strsep(&next, "\n"))) {
+        line += strspn(line, " \t");
+        if (!*line || *line == '#')
+            continue;
+        r = add_env(p, line, e);
+        if (r < 0)
+            return error_prefix(e, r, "--env-file %s", path);
+    }
+    return 0;
+}
+
+static int set_environment(struct run_plan *p, struct error *e)
+{
+    int r = 0;
+
+    for (char **entry = p->image->env; entry && *entry; entry++)
+        if (strv_append(&p->spec.env, *entry) < 0)
+            return no_memory(e);
+    for (char **file = p->options->env_files; r == 0 && file && *file; file++)
+        r = add_env_file(p, *file, e);
+    for (char **entry = p->options->env; r == 0 && entry && *entry; entry++)
+        r = add_env(p, *entry, e);
+    return r;
+}
+
+static int append_all(char ***list, char *const *more)
+{
+    for (; more && *more; more++)
+        if (strv_append(list, *more) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+int run_plan_set_command(const struct run_plan *p, char *const *command, struct sandbox_spec *spec,
+                         struct error *e)
+{
+    const char *entrypoint = p->options->entrypoint;
+    bool own = command && command[0];
+    int r = 0;
+
+    strv_free(spec->argv);
+    spec->argv = NULL;
+    if (entrypoint && entrypoint[0])
+        r = strv_append(&spec->argv, entrypoint);
+    else if (!entrypoint)
+        r = append_all(&spec->argv, p->image->entrypoint);
+    /* The image's own arguments are meant for its own entry point. */
+    if (r == 0)
+        r = append_all(&spec->argv, own ? command : !entrypoint ? p->image->cmd : NULL);
+    if (r < 0)
+        return no_memory(e);
+    if (!spec->argv)
+        return error_set(e, -EINVAL, "there is no command, and the image has none");
+    return 0;
+}
+
+static int set_program(struct run_plan *p, char *const *command, struct error *e)
+{
+    const struct run_options *o = p->options;
+    const char *cwd = o->working_dir;
+    int r = run_plan_set_command(p, command, &p->spec, e);
+
+    if (r < 0)
+        return r;
+    if (!cwd)
+        cwd = p->image->working_dir && p->image->working_dir[0] ? p->image->working_dir : "/";
+    p->spec.cwd = text_clean_path(cwd);
+    p->spec.user = strdup(o->user ? o->user : p->image->user ? p->image->user : "");
+    p->spec.hostname = strdup(o->hostname ? o->hostname : p->id);
+    p->spec.no_new_privs = o->no_new_privs;
+    p->spec.init = true;
+    return p->spec.cwd && p->spec.user && p->spec.hostname ? 0 : no_memory(e);
+}
+
+/* ---- what it sees ---- */
+
+static int add_volume(struct run_plan *p, const struct run_volume *v, struct error *e)
+{
+    bool overlay = v->mode == RUN_VOLUME_OVERLAY;
+    int root = add_root(p, "volume", v->source, v->mode != RUN_VOLUME_RW, e);
+    struct sandbox_mount *m;
+    struct stat st;
+
+    if (root < 0)
+        return root;
+    if (overlay && (stat(p->paths[root], &st) < 0 || !S_ISDIR(st.st_mode)))
+        return error_set(e, -ENOTDIR, "volume %s: only a directory can be an overlay", v->source);
+    m = sandbox_spec_add_mount(&p->spec, overlay ? SANDBOX_MOUNT_OVERLAY : SANDBOX_MOUNT_BIND,
+                               (uint32_t)root, NULL, v->target);
+    if (!m)
+        return no_memory(e);
+    m->read_only = v->mode == RUN_VOLUME_RO;
+    return 0;
+}
+
+static int add_mounts(struct run_plan *p, struct error *e)
+{
+    const struct run_options *o = p->options;
+
+    for (size_t i = 0; i < o->n_tmpfs; i++) {
+        struct sandbox_mount *m =
+            sandbox_spec_add_mount(&p->spec, SANDBOX_MOUNT_TMPFS, 0, NULL, o->tmpfs[i].target);
+        if (!m)
+            return no_memory(e);
+        m->size = o->tmpfs[i].size;
+        m->mode = o->tmpfs[i].mode;
+    }
+    for (size_t i = 0; i < o->n_volumes; i++) {
+        int r = add_volume(p, &o->volumes[i], e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int set_network(struct run_plan *p, struct error *e)
+{
+    const struct run_options *o = p->options;
+
+    if (o->n_ports > 0 && !o->nat)
+        return error_set(e, -EINVAL, "--publish needs --network nat");
+    p->spec.network = o->nat ? SANDBOX_NETWORK_NAT : SANDBOX_NETWORK_NONE;
+    for (size_t i = 0; i < o->n_ports; i++) {
+        uint16_t host = o->ports[i].host;
+        if (sandbox_spec_add_port(&p->spec, host, o->ports[i].container) < 0)
+            return no_memory(e);
+        if (i == 0)
+            p->network.first_port = p->network.last_port = host;
+        p->network.first_port = MIN(p->network.first_port, host);
+        p->network.last_port = MAX(p->network.last_port, host);
+    }
+    return 0;
+}
+
+static void set_limits(struct run_plan *p)
+{
+    const struct run_options *o = p->options;
+
+    p->spec.limits = (struct sandbox_limits){
+        .memory_bytes = o->memory_bytes,
+        .pids = o->pids,
+        .cpu_time_usec = o->cpu_time_usec,
+        .wall_time_usec = o->wall_time_usec,
+        .shm_bytes = o->shm_bytes,
+        .output_bytes = o->output_bytes,
+        .disk_bytes = o->disk_bytes,
+        .cpu_share = o->cpu_share,
+    };
+    memcpy(p->spec.limits.cpus, o->cpus.words, sizeof(o->cpus.words));
+}
+
+int run_plan_make(const struct run_options *o, const char *reference,
+                  const struct image_load_options *load, char *const *command,
+                  struct run_plan **ret, struct error *e)
+{
+    _cleanup_(run_plan_free_p) struct run_plan *p = calloc(1, sizeof(*p));
+    int r;
+
+    if (!p)
+        return no_memory(e);
+    p->options = o;
+    r = make_id(p, e);
+    if (r == 0)
+        r = find_image(p, reference, load, e);
+    if (r == 0)
+        r = set_environment(p, e);
+    if (r == 0)
+        r = set_program(p, command, e);
+    if (r == 0)
+        r = add_mounts(p, e);
+    if (r == 0)
+        r = set_network(p, e);
+    if (r < 0)
+        return r;
+    set_limits(p);
+    r = sandbox_spec_validate(&p->spec, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(p);
+    return 0;
+}
+
+int run_plan_launch(const struct run_plan *p, uint32_t max_sandboxes, struct launcher **ret,
+                    struct error *e)
+{
+    const struct launcher_config config = {
+        .roots = p->roots,
+        .n_roots = p->n_roots,
+        .scratch = p->options->scratch ? p->options->scratch : RUN_SCRATCH_DEFAULT,
+        .max_sandboxes = max_sandboxes,
+        .network = p->spec.network == SANDBOX_NETWORK_NAT ? &p->network : NULL,
+        .close_fds = {-1, -1, -1, -1},
+    };
+
+    return launcher_start(&config, ret, e);
+}
