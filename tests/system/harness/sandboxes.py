@@ -1,0 +1,68 @@
+"""`dockless run` as users call it."""
+
+import json
+import os
+import subprocess
+
+from . import case, host
+
+
+class RunTest(case.SystemTest):
+    """Each run in a cgroup of the test's own, with its scratch below the test's directory, where
+    nothing may be left."""
+
+    def setUp(self):
+        super().setUp()
+        self.scratch = os.path.join(self.directory, "scratch")
+        self.report_file = os.path.join(self.directory, "report.json")
+        self.addCleanup(self._check_scratch)
+
+    def _check_scratch(self):
+        left = os.listdir(self.scratch) if os.path.exists(self.scratch) else []
+        self.assertEqual(left, [], "files are left in the scratch directory")
+
+    def words(self, *words, image="raw", options=()):
+        """The command line of a run; WORDS is the command."""
+        return [
+            case.DOCKLESS, "run", "--store", case.shared_store(), "--tmpdir", self.scratch,
+            "--report", self.report_file, "--entrypoint", "", *options, image, "--", *words,
+        ]  # fmt: skip
+
+    def popen(self, *words, image="raw", options=(), **keywords):
+        places = self.cgroup.make_place()
+        keywords.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(
+            self.words(*words, image=image, options=options),
+            preexec_fn=lambda: host.Cgroup.enter(places),
+            **keywords,
+        )
+
+    def sandbox(self, *words, image="raw", options=(), text=True, **keywords):
+        """Runs it to its end; a CompletedProcess whose `report` is the report."""
+        places = self.cgroup.make_place()
+        if "input" not in keywords:
+            keywords.setdefault("stdin", subprocess.DEVNULL)
+        done = subprocess.run(
+            self.words(*words, image=image, options=options),
+            capture_output="stdout" not in keywords,
+            text=text,
+            timeout=60 * host.time_scale(),
+            check=False,
+            preexec_fn=lambda: host.Cgroup.enter(places),
+            **keywords,
+        )
+        done.report = None
+        if os.path.exists(self.report_file):
+            with open(self.report_file, encoding="utf-8") as file:
+                done.report = json.load(file)
+            os.unlink(self.report_file)
+        return done
+
+    def output(self, *words, **keywords):
+        """What a command that succeeds prints."""
+        done = self.sandbox(*words, **keywords)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def shell(self, script, **keywords):
+        return self.sandbox("sh", "-c", script, **keywords)

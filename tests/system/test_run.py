@@ -1,0 +1,144 @@
+"""dockless run: the command, its surroundings, its end."""
+
+import os
+import signal
+import subprocess
+
+from harness import case, host, sandboxes
+
+
+class Run(sandboxes.RunTest):
+    # -- the end
+
+    def test_exit_status_is_that_of_the_command(self):
+        for script, status in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255)):
+            done = self.shell(script)
+            self.assertEqual((done.returncode, done.stderr), (status, ""))
+            self.assertEqual(done.report["verdict"], "exited")
+            self.assertEqual(done.report["exit_code"], status)
+
+    def test_a_command_that_dies_of_a_signal_ends_with_128_and_its_number(self):
+        for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV):
+            done = self.shell(f"kill -{int(number)} $$")
+            self.assertEqual(done.returncode, 128 + number)
+            self.assertEqual(done.report["verdict"], "signalled")
+            self.assertEqual(done.report["signal"], number)
+            self.assertIsNone(done.report["exit_code"])
+
+    def test_what_cannot_be_run_is_told_from_what_is_not_there(self):
+        missing = self.sandbox("no-such-program")
+        self.assertEqual(missing.returncode, 127)
+        self.assertIn('"no-such-program": not found', missing.stderr)
+        refused = self.sandbox("/etc/passwd", options=["-u", "1000"])
+        self.assertEqual(refused.returncode, 126)
+        self.assertEqual(refused.report["error"]["step"], "execve")
+
+    def test_our_own_errors_are_125_and_one_line(self):
+        for options, image, part in (
+            ([], "no-such-image", "no-such-image"),
+            (["--volume", "/no/such/source:/x"], "raw", "/no/such/source"),
+            (["--volume", "relative:target"], "raw", "--volume"),
+            (["--cpu-time", "soon"], "raw", "--cpu-time"),
+            (["--no-such-option"], "raw", ""),
+        ):
+            done = self.sandbox("true", image=image, options=options)
+            self.assertEqual(done.returncode, 125, done.stderr)
+            self.assertIn(part, done.stderr)
+        self.assertEqual(self.sandbox("true", image="no-such-image").report["exit_status"], 125)
+
+    def test_a_limit_that_ends_it_is_124_and_named(self):
+        for option, script, name in (
+            (["--wall-time", "200ms"], "sleep 60", "wall-time"),
+            (["--cpu-time", "0.2"], "while :; do :; done", "cpu-time"),
+            (["--memory", "16m"], "x=$(yes)", "memory"),
+        ):
+            done = self.shell(script, options=option)
+            self.assertEqual(done.returncode, 124, (name, done.stderr))
+            self.assertEqual(done.stderr, f"dockless run: ended by its limit on {name}\n")
+            self.assertEqual((done.report["limit"], done.report["exit_status"]), (name, 124))
+
+    def test_the_report_can_go_to_a_descriptor(self):
+        read, write = os.pipe()
+        with os.fdopen(read) as reader:
+            words = self.words("true", options=["--report", f"fd:{write}"])
+            subprocess.run(words, pass_fds=[write], check=True, stdin=subprocess.DEVNULL)
+            os.close(write)
+            self.assertIn('"version":1', reader.read())
+
+    # -- signals
+
+    def test_signals_are_handed_on(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = self.popen("sh", "-c", "echo up; sleep 60", stdout=subprocess.PIPE)
+            self.assertEqual(process.stdout.readline(), b"up\n")
+            process.send_signal(number)
+            self.assertEqual(process.wait(30), 128 + number)
+            process.stdout.close()
+
+    def test_a_command_that_handles_a_signal_goes_on(self):
+        script = "trap 'echo caught; exit 3' TERM; echo up; while :; do sleep 0.05; done"
+        process = self.popen("sh", "-c", script, stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.stdout.readline(), b"caught\n")
+        self.assertEqual(process.wait(30), 3)
+        process.stdout.close()
+
+    def test_killed_itself_it_takes_everything_along(self):
+        process = self.popen("sh", "-c", "echo up; sleep 60", stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        self.assert_nothing_runs()
+
+    # -- surroundings
+
+    def test_the_command_sees_what_it_was_given(self):
+        env_file = self.directory + "/env"
+        with open(env_file, "w", encoding="utf-8") as file:
+            file.write("# comment\nA=file\nB=file\n\nFROM_CALLER\n")
+        options = ["--env-file", env_file, "-e", "B=option", "-w", "/work/dir", "-u", "12:34"]
+        options += ["--hostname", "box"]
+        with_caller = dict(os.environ, FROM_CALLER="x y")
+        script = 'echo "$A $B $FROM_CALLER $HOSTNAME"; pwd; id -u; id -g; hostname'
+        done = self.shell(script, options=options, env=with_caller)
+        self.assertEqual(done.stdout, "file option x y box\n/work/dir\n12\n34\nbox\n")
+
+    def test_volumes_are_writable_read_only_or_an_overlay(self):
+        for name in ("rw", "ro", "overlay"):
+            os.mkdir(f"{self.directory}/{name}")
+            with open(f"{self.directory}/{name}/file", "w", encoding="utf-8") as file:
+                file.write(name)
+        options = [
+            "-v", f"{self.directory}/rw:/v/rw",
+            "-v", f"{self.directory}/ro:/v/ro:ro",
+            "-v", f"{self.directory}/overlay:/v/overlay:overlay",
+            "-v", f"{self.directory}/ro/file:/v/file:ro",
+        ]  # fmt: skip
+        script = "cat /v/file /v/*/file; for i in rw ro overlay; do echo new >/v/$i/file; done; id -u"
+        done = self.shell(script, options=options)
+        self.assertEqual(done.stdout, "rooverlayrorw0\n")
+        self.assertIn("Read-only file system", done.stderr)
+        contents = [host.read(f"{self.directory}/{name}/file") for name in ("rw", "ro", "overlay")]
+        self.assertEqual(contents, ["new\n", "ro", "overlay"])
+        self.assertEqual(os.stat(self.directory + "/rw/file").st_uid, 0)
+
+    def test_a_directory_can_be_the_root(self):
+        root = self.directory + "/root"
+        subprocess.run(["mkdir", "-p", root + "/bin"], check=True)
+        subprocess.run(["cp", "/usr/bin/busybox", root + "/bin/busybox"], check=True)
+        words = ["/bin/busybox", "sh", "-c", "echo changed >/bin/new && /bin/busybox ls /bin"]
+        self.assertEqual(self.output(*words, image="rootfs:" + root), "busybox\nnew\n")
+        self.assertEqual(os.listdir(root + "/bin"), ["busybox"])
+
+    # -- standard streams
+
+    def test_input_arrives_and_its_end_is_seen(self):
+        done = self.sandbox("wc", "-c", options=["-i"], input=b"x" * 100000, text=False)
+        self.assertEqual(done.stdout, b"100000\n")
+        self.assertEqual(self.sandbox("wc", "-c", input="ignored").stdout, "0\n")
+
+
+if __name__ == "__main__":
+    case.main()
