@@ -72,7 +72,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .roots = roots,
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
-        .max_sandboxes = AGENT_SANDBOXES_MAX,
+        .max_sandboxes = (uint32_t)(2 * a->config->jobs + a->config->students),
         .filter = a->config->seccomp ? &filter : NULL,
         .close_fds = {a->lock_fd, -1, -1, -1},
     };
@@ -88,7 +88,7 @@ static int start_launcher(struct agent *a, struct error *e)
 }
 
 /* What each of the slots may have of the machine. */
-static int divide_host(struct agent *a, struct error *e)
+int agent_divide_host(struct agent *a, struct error *e)
 {
     struct rlimit nofile;
     struct sysinfo info;
@@ -96,7 +96,7 @@ static int divide_host(struct agent *a, struct error *e)
     if (getrlimit(RLIMIT_NOFILE, &nofile) < 0 || sysinfo(&info) < 0)
         return error_sys(e, -errno, "asking for the host's limits");
     a->slots = a->config->concurrency ? a->config->concurrency : (uint64_t)MAX(get_nprocs(), 1);
-    a->slots = MIN(a->slots, AGENT_JOBS_MAX);
+    a->slots = MIN(a->slots, a->config->jobs);
     a->memory_per_slot = (uint64_t)info.totalram * info.mem_unit / a->slots >> 20;
     a->nofile_per_slot = MAX(nofile.rlim_max / a->slots, 64);
     return 0;
@@ -110,7 +110,7 @@ static struct job *find(struct agent *a, uint64_t id)
     return NULL;
 }
 
-static void handle_event(struct agent *a, struct launcher_event *event)
+void agent_handle_event(struct agent *a, struct launcher_event *event)
 {
     struct job *j = find(a, event->id);
     struct student *s = j ? NULL : student_find(a, event->id);
@@ -135,7 +135,7 @@ static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *
 
     (void)fd, (void)revents;
     while ((r = launcher_dispatch(a->launcher, &event, &e)) > 0) {
-        handle_event(a, &event);
+        agent_handle_event(a, &event);
         safe_close(event.fd);
     }
     if (r < 0) {
@@ -150,17 +150,20 @@ static int on_hello(void *userdata, struct buffer *out)
 {
     struct agent *a = userdata;
 
-    return environments_encode_hello(&a->environments, a->config->friendly_name, (uint32_t)a->slots,
-                                     out);
+    int r = environments_encode_hello(&a->environments, a->protocol, a->config->friendly_name,
+                                      (uint32_t)a->slots, out);
+
+    buffer_clear(&a->announced);
+    return r < 0 ? r : buffer_append(&a->announced, out->data, out->size);
 }
 
-static void on_message(void *userdata, const void *frame, size_t size)
+static bool on_message(void *userdata, const void *frame, size_t size)
 {
     struct agent *a = userdata;
     struct backend_message message = BACKEND_MESSAGE_INIT;
     _cleanup_buffer_ struct buffer pong = {0};
     struct error e = ERROR_INIT;
-    int r = backend_message_decode(WIRE_MAIN, frame, size, &message, &e);
+    int r = backend_message_decode(a->protocol, frame, size, &message, &e);
 
     if (message.type == BACKEND_NEW_JOB) {
         job_receive(a, frame, size);
@@ -169,10 +172,12 @@ static void on_message(void *userdata, const void *frame, size_t size)
     } else if (message.type == BACKEND_KILL_JOB) {
         job_kill(a, &message);
     } else if (message.type == BACKEND_PING) {
-        if (backend_encode_pong(WIRE_MAIN, &pong) == 0)
+        if (backend_encode_pong(a->protocol, &pong) == 0)
             link_send(a->link, &pong);
     }
+    r = message.type == BACKEND_PING || !a->rules->only_pings_count;
     backend_message_clear(&message);
+    return r;
 }
 
 static void on_lost(void *userdata)
@@ -214,19 +219,25 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
         return error_sys(e, -ENOMEM, "agent");
     a->config = config;
     a->lock_fd = -EBADF;
+    r = wire_generation_parse(config->protocol, &a->protocol);
+    if (r < 0)
+        return error_set(e, r, "there is no protocol \"%s\"", config->protocol);
+    a->rules = wire_rules_of(a->protocol);
     if (geteuid() != 0)
         return error_set(e, -EPERM, "root is needed to make containers");
     r = agent_user_lookup(config->user, &uid, &gid, e);
     if (r == 0)
         r = image_store_open(config->store, IMAGE_STORE_READ, &a->store, e);
     if (r == 0)
-        r = environments_load(a->store, &a->environments, e);
+        r = environments_load(a->store, config, a->protocol, &a->environments, e);
     if (r == 0)
-        r = divide_host(a, e);
+        r = agent_divide_host(a, e);
     if (r == 0)
         r = lock_tmpdir(a, e);
     if (r == 0)
         r = start_launcher(a, e);
+    if (r == 0)
+        environments_inspect(a, &a->environments);
     if (r == 0)
         r = agent_drop_privileges(uid, gid, e);
     if (r == 0)
@@ -254,6 +265,7 @@ void agent_close(struct agent *a)
         zmq_ctx_term(a->context);
     sd_event_unref(a->event);
     environments_clear(&a->environments);
+    buffer_clear(&a->announced);
     if (a->store)
         image_store_close(a->store);
     safe_close(a->lock_fd);

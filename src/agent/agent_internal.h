@@ -18,16 +18,10 @@
 
 #include <runtime/launcher.h>
 
-/** Jobs at once, whatever a backend sends: it should not send more than the announced slots. */
-#define AGENT_JOBS_MAX 200
-
-/** Student containers at once, of one job and of all. Upstream has no bound; each may take as much
- * memory as its grader. */
-#define JOB_STUDENTS_MAX   32
-#define AGENT_STUDENTS_MAX 512
-
-/** Sandboxes at once: all of these, and graders of jobs that were given up and are being killed. */
-#define AGENT_SANDBOXES_MAX (2 * AGENT_JOBS_MAX + AGENT_STUDENTS_MAX)
+/* Sandboxes at once: those of all jobs, those of jobs that were given up and are being killed, and
+ * all student containers. */
+_Static_assert(2 * AGENT_JOBS_MAX + AGENT_STUDENTS_MAX <= LAUNCHER_SANDBOXES_MAX,
+               "the launcher has room for all that may be configured");
 
 /** Indexes of the launcher's roots. */
 enum { ROOT_STORE, ROOT_TASKS, ROOTS_ };
@@ -65,13 +59,16 @@ struct job {
 
 struct agent {
     const struct agent_config *config;
+    enum wire_generation protocol; /* of the backend */
+    const struct wire_rules *rules;
     sd_event *event;
     void *context;
     struct image_store *store;
     struct environments environments;
     struct environments *retired; /* of jobs that still run */
     size_t n_retired;
-    bool announce; /* the backend has not heard of the present ones */
+    bool announce;           /* the backend has not heard of the present ones */
+    struct buffer announced; /* the last hello */
     void (*on_reload)(void *userdata);
     void *on_reload_data;
     struct launcher *launcher;
@@ -106,8 +103,16 @@ void job_end(struct job *j, const char *kind, const char *text);
 /** Ends all jobs with an answer and the loop; STATUS is why: 0 or a negative errno. */
 void agent_leave(struct agent *a, int status);
 int agent_watch_signals(struct agent *a, struct error *e);
+/** Gives each of the slots its share of the host. */
+int agent_divide_host(struct agent *a, struct error *e);
+/** Hands an event of the launcher to whom it is for. */
+void agent_handle_event(struct agent *a, struct launcher_event *event);
 /** Called when the last job was freed: what waits for that is done. */
 void agent_idle(struct agent *a);
+
+/** Finds out which generation's program runs in images whose labels do not tell (see
+ * environments.h). */
+void environments_inspect(struct agent *a, struct environments *e);
 
 /** Watches SIGHUP and the store. */
 int reload_watch(struct agent *a, struct error *e);

@@ -1,5 +1,6 @@
 #include "agent/environments.h"
 
+#include "base/log.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -33,19 +34,88 @@ static int parse_ports(const char *text, struct environment *env)
     return 0;
 }
 
-/* Fills ENV from IMAGE's labels; 0 where the image is no environment of ours. */
-static int read_labels(struct image *image, struct environment *env)
+static bool choose(int configured, bool labelled)
+{
+    return configured == AS_LABELLED ? labelled : configured;
+}
+
+/* Which generation's program runs inside: what is configured, else what agent_version says. */
+static void set_generation(struct environment *env, const struct environment_config *config,
+                           const char *version, enum wire_generation protocol)
+{
+    enum wire_generation configured;
+
+    env->generation = protocol;
+    if (config && config->protocol && wire_generation_parse(config->protocol, &configured) == 0) {
+        env->generation = configured;
+    } else if (env->native || strcmp(version, "4") == 0) {
+        env->generation = WIRE_MAIN;
+    } else if (strcmp(version, "2") == 0) {
+        env->generation = WIRE_0_6;
+    } else if (strcmp(version, "3") == 0) {
+        env->uncertain = true;
+        if (protocol != WIRE_0_7 && protocol != WIRE_0_8)
+            env->generation = WIRE_0_9;
+    }
+}
+
+/* Whether an agent of PROTOCOL takes an image with these labels. */
+static bool is_taken(const struct environment *env, const char *version,
+                     enum wire_generation protocol)
+{
+    const char *wanted = wire_rules_of(protocol)->image_version;
+
+    if (image_label(env->image, LABEL_NEED_GPU)) {
+        log_info("environment %s needs a GPU, which sandboxes do not have", env->name);
+        return false;
+    }
+    if (env->native || !wanted || (version && strcmp(version, wanted) == 0))
+        return true;
+    log_info("environment %s is for agents of version %s, not %s", env->name,
+             version ? version : "(none)", wanted);
+    return false;
+}
+
+static void apply_config(struct environment *env, const struct environment_config *config,
+                         const struct job_limits *limits)
+{
+    env->limits = config ? job_limits_over(&config->limits, limits) : *limits;
+    if (!config)
+        return;
+    env->native = choose(config->runner, env->native);
+    env->advertised = choose(config->advertise, env->advertised);
+    env->run_as_root = choose(config->root, env->run_as_root);
+}
+
+/* Fills ENV from IMAGE's labels and CONFIG; false where the image is no environment of ours. */
+static bool read_image(struct image *image, const struct agent_config *config,
+                       enum wire_generation protocol, struct environment *env)
 {
     const char *version = image_label(image, LABEL_VERSION);
     const char *advertise = image_label(image, LABEL_ADVERTISE);
     const char *runner = image_label(image, LABEL_RUNNER);
+    const char *ports = image_label(image, LABEL_PORTS);
+    const struct environment_config *own;
 
     *env = (struct environment){.name = image_label(image, LABEL_NAME), .image = image};
-    if (!env->name || !version || strcmp(version, ENVIRONMENT_VERSION) != 0)
-        return 0;
+    if (!env->name)
+        return false;
+    own = environment_configs_find(&config->environments, env->name, image->id);
     env->native = runner && strcmp(runner, "1") == 0;
     env->advertised = !advertise || strcasecmp(advertise, "true") == 0;
-    return parse_ports(image_label(image, LABEL_PORTS), env) == 0;
+    env->run_as_root = image_label(image, LABEL_NEED_ROOT);
+    apply_config(env, own, &config->limits);
+    if (!choose(own ? own->offer : AS_LABELLED,
+                (own && own->protocol) || is_taken(env, version, protocol)))
+        return false;
+    set_generation(env, own, version ? version : "", protocol);
+    if (own && own->ports)
+        ports = own->ports;
+    if (parse_ports(ports, env) == 0)
+        return true;
+    log_warning("environment %s is left out: its ports \"%s\" are no list of numbers", env->name,
+                ports);
+    return false;
 }
 
 static struct environment *find(const struct environments *e, const char *name)
@@ -71,7 +141,8 @@ static void add(struct environments *e, const struct environment *env)
     }
 }
 
-int environments_load(struct image_store *store, struct environments *ret, struct error *e)
+int environments_load(struct image_store *store, const struct agent_config *config,
+                      enum wire_generation protocol, struct environments *ret, struct error *e)
 {
     struct environments found = {0};
     struct image **images;
@@ -83,7 +154,7 @@ int environments_load(struct image_store *store, struct environments *ret, struc
     found.list = calloc(n ? n : 1, sizeof(*found.list));
     for (size_t i = 0; i < n; i++) {
         struct environment env;
-        if (found.list && read_labels(images[i], &env))
+        if (found.list && read_image(images[i], config, protocol, &env))
             add(&found, &env);
         else
             image_free(images[i]);
@@ -101,8 +172,8 @@ const struct environment *environments_find(const struct environments *e, const 
     return strcmp(type, ENVIRONMENT_TYPE) == 0 ? find(e, name) : NULL;
 }
 
-int environments_encode_hello(const struct environments *e, const char *friendly_name,
-                              uint32_t slots, struct buffer *out)
+int environments_encode_hello(const struct environments *e, enum wire_generation protocol,
+                              const char *friendly_name, uint32_t slots, struct buffer *out)
 {
     static const char *const types[] = {ENVIRONMENT_TYPE};
     _cleanup_free_ struct wire_environment *list = calloc(e->n ? e->n : 1, sizeof(*list));
@@ -119,6 +190,6 @@ int environments_encode_hello(const struct environments *e, const char *friendly
             .n_ports = e->list[i].n_ports,
             .advertised = e->list[i].advertised,
         };
-    return backend_encode_hello(WIRE_MAIN, friendly_name, slots, types, ARRAY_SIZE(types), list,
+    return backend_encode_hello(protocol, friendly_name, slots, types, ARRAY_SIZE(types), list,
                                 e->n, out);
 }

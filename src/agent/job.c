@@ -43,16 +43,16 @@ static void answer(struct job *j, struct job_done *done)
     int r;
 
     done->job_id = &j->message.job_id;
-    r = backend_encode_done(WIRE_MAIN, done, &frame);
+    r = backend_encode_done(j->agent->protocol, done, &frame);
     if (r < 0) {
         /* What a grader sent does not fit or is no text: the job is answered all the same. */
         struct job_done crash = {.job_id = &j->message.job_id,
                                  .result = "crash",
-                                 .text = TEXT_UNKNOWN_ERROR,
+                                 .text = j->agent->rules->unknown_error,
                                  .state = ""};
         log_error("job %s: the result cannot be encoded: %s", j->message.job_id.text, strerror(-r));
         buffer_clear(&frame);
-        r = backend_encode_done(WIRE_MAIN, &crash, &frame);
+        r = backend_encode_done(j->agent->protocol, &crash, &frame);
     }
     if (r == 0 && j->agent->link)
         r = link_send(j->agent->link, &frame);
@@ -107,7 +107,7 @@ static bool id_is_acceptable(const char *id)
 static int send_started(struct job *j)
 {
     _cleanup_buffer_ struct buffer frame = {0};
-    int r = backend_encode_started(WIRE_MAIN, &j->message.job_id, &frame);
+    int r = backend_encode_started(j->agent->protocol, &j->message.job_id, &frame);
 
     return r < 0 ? r : link_send(j->agent->link, &frame);
 }
@@ -118,8 +118,8 @@ static const char *refusal(const struct job *j)
     const struct backend_message *m = &j->message;
 
     if (!m->inputdata_is_map)
-        return TEXT_UNKNOWN_ERROR;
-    if (!m->course_id && !m->task_id)
+        return j->agent->rules->unknown_error;
+    if (!m->course_id && !m->task_id && j->agent->rules->plain_jobs)
         return NULL;
     if (!environments_find(&j->agent->environments, m->environment_type, m->environment)) {
         log_warning("job %s: the store has no environment %s of type %s", m->job_id.text,
@@ -127,7 +127,7 @@ static const char *refusal(const struct job *j)
         return TEXT_NO_ENVIRONMENT;
     }
     if (!id_is_acceptable(m->course_id) || !id_is_acceptable(m->task_id))
-        return TEXT_UNKNOWN_ERROR;
+        return j->agent->rules->unknown_error;
     return NULL;
 }
 
@@ -161,7 +161,7 @@ static int on_body(void *userdata, const uint8_t *body, size_t size)
     struct job *j = userdata;
     _cleanup_container_message_ struct container_message message = CONTAINER_MESSAGE_INIT;
     struct error e = ERROR_INIT;
-    int r = container_message_decode(WIRE_MAIN, body, size, &message, &e);
+    int r = container_message_decode(j->environment->generation, body, size, &message, &e);
 
     if (r < 0)
         log_info("job %s: message from the grader: %s", j->message.job_id.text, e.text);
@@ -185,8 +185,9 @@ static int send_start(struct job *j, struct error *e)
         .environment_types = types,
         .n_types = ARRAY_SIZE(types),
         .run_cmd = j->parameters.run_cmd,
+        .run_as_root = j->environment->run_as_root,
     };
-    int r = frame_encode_start(WIRE_MAIN, &content, &start);
+    int r = frame_encode_start(j->environment->generation, &content, &start);
 
     if (r == 0)
         r = conversation_send(j->conversation, &start);
@@ -202,8 +203,9 @@ static int submit(struct job *j, struct error *e)
     job_make_container_id(j->container_id);
     r = job_make_spec(j, &spec, e);
     if (r == 0)
-        r = conversation_open(j->agent->event, frame_order_of(WIRE_MAIN),
-                              j->agent->config->frame_max, &callbacks, j, fds, &j->conversation, e);
+        r = conversation_open(j->agent->event, frame_order_of(j->environment->generation),
+                              j->environment->limits.frame, &callbacks, j, fds, &j->conversation,
+                              e);
     if (r == 0) {
         j->id = ++j->agent->last_id;
         r = launcher_submit(j->agent->launcher, j->id, &spec, fds, e);
@@ -221,6 +223,24 @@ static int submit(struct job *j, struct error *e)
     return r;
 }
 
+/* What a task asks for is cut down to what the configuration allows its environment. */
+static void bound_times(struct job_parameters *p, const struct job_limits *limits)
+{
+    if (limits->time > 0)
+        p->time = MIN(p->time, (int64_t)limits->time);
+    if (limits->hard_time > 0)
+        p->hard_time = MIN(p->hard_time, (int64_t)limits->hard_time);
+}
+
+/* Memory that the job may have at most, in MiB. */
+static uint64_t memory_bound(const struct job *j)
+{
+    uint64_t limit =
+        j->environment ? j->environment->limits.memory : j->agent->config->limits.memory;
+
+    return limit > 0 ? limit / JOB_MIB : j->agent->memory_per_slot;
+}
+
 /* Everything about the task is known: parameters, memory, environment, in upstream's order. */
 static void start(struct job *j)
 {
@@ -228,21 +248,22 @@ static void start(struct job *j)
     struct error e = ERROR_INIT;
     char text[sizeof(TEXT_NO_MEMORY) + 32];
 
+    j->environment =
+        environments_find(&a->environments, j->message.environment_type, j->message.environment);
     if (job_parameters_parse(j->message.parameters, &j->parameters) < 0) {
         crash(j, TEXT_BAD_PARAMETERS);
         return;
     }
-    if (j->parameters.memory > 0 && (uint64_t)j->parameters.memory > a->memory_per_slot) {
-        snprintf(text, sizeof(text), TEXT_NO_MEMORY, (unsigned long long)a->memory_per_slot);
+    if (j->parameters.memory > 0 && (uint64_t)j->parameters.memory > memory_bound(j)) {
+        snprintf(text, sizeof(text), TEXT_NO_MEMORY, (unsigned long long)memory_bound(j));
         crash(j, text);
         return;
     }
-    j->environment =
-        environments_find(&a->environments, j->message.environment_type, j->message.environment);
     if (!j->environment) {
         crash(j, TEXT_NO_CONTAINER);
         return;
     }
+    bound_times(&j->parameters, &j->environment->limits);
     if (submit(j, &e) < 0) {
         log_error("job %s: %s", j->message.job_id.text, e.text);
         if (j->state != JOB_RUNNING)
@@ -264,7 +285,7 @@ static void prepare(struct job *j)
     j->state = JOB_PREPARING;
     if (!path || launcher_probe(j->agent->launcher, j->id, ROOT_TASKS, path, &e) < 0) {
         log_error("job %s: %s", j->message.job_id.text, e.text);
-        crash(j, TEXT_UNKNOWN_ERROR);
+        crash(j, j->agent->rules->unknown_error);
     }
 }
 
@@ -273,7 +294,7 @@ void job_probed(struct job *j, int result)
     if (result == -ENOENT)
         crash(j, TEXT_NO_TASK);
     else if (result < 0)
-        crash(j, TEXT_UNKNOWN_ERROR);
+        crash(j, j->agent->rules->unknown_error);
     else
         start(j);
 }
@@ -292,7 +313,7 @@ void job_receive(struct agent *a, const void *frame, size_t size)
     j->frame.max = WIRE_FRAME_MAX;
     r = buffer_append(&j->frame, frame, size);
     if (r == 0)
-        r = backend_message_decode(WIRE_MAIN, j->frame.data, j->frame.size, &j->message, &e);
+        r = backend_message_decode(a->protocol, j->frame.data, j->frame.size, &j->message, &e);
     if (!j->message.job_id.raw || find(a, &j->message.job_id)) {
         log_warning("%s", j->message.job_id.raw ? "a job with the id of a running one was refused"
                                                 : e.text);
@@ -310,7 +331,7 @@ void job_receive(struct agent *a, const void *frame, size_t size)
     if (a->stopping || a->draining)
         why = TEXT_RESTARTED;
     else
-        why = r < 0 || a->n_jobs > AGENT_JOBS_MAX ? TEXT_UNKNOWN_ERROR : refusal(j);
+        why = r < 0 || a->n_jobs > a->config->jobs ? j->agent->rules->unknown_error : refusal(j);
     if (r < 0)
         log_warning("job %s: %s", j->message.job_id.text, e.text);
     if (why)
@@ -340,9 +361,12 @@ static void answer_with_result(struct job *j)
     struct job_done done;
 
     if (j->result.size > 0)
-        container_message_decode(WIRE_MAIN, j->result.data, j->result.size, &message, NULL);
-    if (grading_result_check(message.result, &result) < 0) {
-        done = (struct job_done){.result = "crash", .text = TEXT_UNKNOWN_ERROR, .state = ""};
+        container_message_decode(j->environment->generation, j->result.data, j->result.size,
+                                 &message, NULL);
+    if (grading_result_check(j->agent->rules, j->environment->limits.archive, message.result,
+                             &result) < 0) {
+        done = (struct job_done){
+            .result = "crash", .text = j->agent->rules->unknown_error, .state = ""};
     } else {
         done = (struct job_done){
             .result = result.result,

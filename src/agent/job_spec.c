@@ -139,7 +139,8 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
 
     if (r < 0)
         return r;
-    r = strv_append(&spec->env, "DEBUGGER=False");
+    if (wire_image_rules_of(j->environment->generation)->debugger)
+        r = strv_append(&spec->env, "DEBUGGER=False");
     if (r == 0)
         r = add_mounts(j, spec);
     if (r < 0)
@@ -147,7 +148,7 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
     spec->network = SANDBOX_NETWORK_NONE;
     spec->limits = (struct sandbox_limits){
         .memory_bytes = (uint64_t)p->memory * JOB_MIB,
-        .pids = j->agent->config->pids,
+        .pids = j->environment->limits.pids,
         .cpu_time_usec = job_limit_usec(p->time),
         .wall_time_usec = job_limit_usec(p->hard_time),
         .nofile = j->agent->nofile_per_slot,

@@ -58,8 +58,6 @@ static void look(struct link *l)
             zmq_msg_close(&part);
             return;
         }
-        l->last_seen = clock_monotonic_usec();
-        l->heard = true;
         more = zmq_msg_more(&part);
         while (more && l->socket) {
             /* The backend sends one frame; what follows the first is dropped, as upstream's agent
@@ -69,7 +67,10 @@ static void look(struct link *l)
             more = zmq_msg_recv(&rest, l->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&rest);
             zmq_msg_close(&rest);
         }
-        l->callbacks.message(l->userdata, zmq_msg_data(&part), zmq_msg_size(&part));
+        if (l->callbacks.message(l->userdata, zmq_msg_data(&part), zmq_msg_size(&part))) {
+            l->last_seen = clock_monotonic_usec();
+            l->heard = true;
+        }
         zmq_msg_close(&part);
     }
 }

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -25,8 +26,8 @@ struct link;
 struct link_callbacks {
     /** Appends the hello frame to OUT; called on every new connection. */
     int (*hello)(void *userdata, struct buffer *out);
-    /** One frame from the backend; valid during the call. */
-    void (*message)(void *userdata, const void *frame, size_t size);
+    /** One frame from the backend; valid during the call. Whether it is a sign of life. */
+    bool (*message)(void *userdata, const void *frame, size_t size);
     /** The backend is gone and has given up its jobs here. */
     void (*lost)(void *userdata);
 };

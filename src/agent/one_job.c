@@ -37,7 +37,7 @@ static int send_job(struct one_job_backend *b)
 
     job.job_id = &id;
     if (r == 0)
-        r = backend_encode_new_job(WIRE_MAIN, &job, &frame);
+        r = backend_encode_new_job(b->job->protocol, &job, &frame);
     wire_job_id_clear(&id);
     return r < 0 ? r : send_frame(b, frame.data, frame.size);
 }
@@ -46,7 +46,7 @@ static void on_frame(struct one_job_backend *b, const void *frame, size_t size)
 {
     struct error e = ERROR_INIT;
     struct agent_message message;
-    int r = agent_message_decode(WIRE_MAIN, frame, size, &message, &e);
+    int r = agent_message_decode(b->job->protocol, frame, size, &message, &e);
 
     if (r == 0 && message.type == AGENT_HELLO && !b->given) {
         b->given = true;
@@ -96,7 +96,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     struct one_job_backend *b = userdata;
 
     (void)usec;
-    if (b->agent_size > 0 && backend_encode_ping(WIRE_MAIN, &ping) == 0)
+    if (b->agent_size > 0 && backend_encode_ping(b->job->protocol, &ping) == 0)
         send_frame(b, ping.data, ping.size);
     sd_event_source_set_time(source, clock_monotonic_usec() + USEC_PER_SEC);
     return sd_event_source_set_enabled(source, SD_EVENT_ON);

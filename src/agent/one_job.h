@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 struct one_job {
+    enum wire_generation protocol;
     struct backend_new_job message; /* job_id is filled in by the backend */
     /** Called once: R 0 and the AgentJobDone, whose spans are valid during the call, or a negative
      * errno and E when the agent sent what no backend could decode. */

@@ -38,15 +38,14 @@ void reload_idle(struct agent *a)
         announce(a);
 }
 
-/* Whether both would be announced alike. */
-static bool are_same(const struct agent *a, const struct environments *other)
+/* Whether the backend would be told the same about ENVIRONMENTS as it was told last. */
+static bool is_announced(const struct agent *a, const struct environments *environments)
 {
-    _cleanup_buffer_ struct buffer now = {0}, then = {0};
+    _cleanup_buffer_ struct buffer now = {0};
 
-    if (environments_encode_hello(&a->environments, "", 0, &then) < 0 ||
-        environments_encode_hello(other, "", 0, &now) < 0)
-        return false;
-    return now.size == then.size && memcmp(now.data, then.data, now.size) == 0;
+    return environments_encode_hello(environments, a->protocol, a->config->friendly_name,
+                                     (uint32_t)a->slots, &now) == 0 &&
+           now.size == a->announced.size && memcmp(now.data, a->announced.data, now.size) == 0;
 }
 
 /* Running jobs point into the environments they started with, so these are kept until none is left.
@@ -63,22 +62,26 @@ static int retire(struct agent *a)
     return 0;
 }
 
-static void reload_environments(struct agent *a)
+/* CONFIGURED: what is announced need not differ to differ. */
+static void reload_environments(struct agent *a, bool configured)
 {
     struct environments found = {0};
     struct error e = ERROR_INIT;
+    bool announced;
 
-    if (environments_load(a->store, &found, &e) < 0) {
+    if (environments_load(a->store, a->config, a->protocol, &found, &e) < 0) {
         log_error("the environments stay as they are: %s", e.text);
         return;
     }
-    if (are_same(a, &found) || retire(a) < 0) {
+    environments_inspect(a, &found);
+    announced = is_announced(a, &found);
+    if ((announced && !configured) || retire(a) < 0) {
         environments_clear(&found);
         return;
     }
     a->environments = found;
     log_info("the store has %zu environments now", found.n);
-    a->announce = true;
+    a->announce = !announced;
     if (a->n_jobs == 0)
         reload_idle(a);
 }
@@ -86,7 +89,7 @@ static void reload_environments(struct agent *a)
 static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
-    reload_environments(userdata);
+    reload_environments(userdata, false);
     return 0;
 }
 
@@ -103,11 +106,15 @@ static int on_sighup(sd_event_source *source, const struct signalfd_siginfo *inf
 {
     struct agent *a = userdata;
 
+    struct error e = ERROR_INIT;
+
     (void)source, (void)info;
     log_info("SIGHUP: reading configuration and store again");
     if (a->on_reload)
         a->on_reload(a->on_reload_data);
-    reload_environments(a);
+    if (agent_divide_host(a, &e) < 0)
+        log_error("%s", e.text);
+    reload_environments(a, true);
     return 0;
 }
 

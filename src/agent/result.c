@@ -72,15 +72,16 @@ static int refuse_unknown_key(struct buffer *why, const struct wire_value *key)
     return r < 0 ? r : 1;
 }
 
-/* How long the character at TEXT is where ids may have it, else 0. Case is folded as Python's re
- * does it: U+0130, U+0131, U+017F and U+212A have ASCII letters for partners. */
-static size_t id_character(const char *text, size_t left, bool asterisk)
+/* How long the character at TEXT is where ids may have it (or it is one of MORE), else 0. Case is
+ * folded as Python's re does it: U+0130, U+0131, U+017F and U+212A have ASCII letters for partners.
+ */
+static size_t id_character(const char *text, size_t left, const char *more)
 {
     static const char *const folded[] = {"\xc4\xb0", "\xc4\xb1", "\xc5\xbf", "\xe2\x84\xaa"};
     char c = *text;
 
     if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
-        c == '.' || c == '_' || (asterisk && c == '*'))
+        c == '_' || (c && strchr(more, c)))
         return 1;
     for (size_t i = 0; i < ARRAY_SIZE(folded); i++) {
         size_t length = strlen(folded[i]);
@@ -90,18 +91,18 @@ static size_t id_character(const char *text, size_t left, bool asterisk)
     return 0;
 }
 
-/* ^[a-z0-9\-\._]+$, where Python's $ also matches before a last newline. */
-static bool is_id(const struct wire_value *key, bool asterisk)
+/* ^[a-z0-9\-_MORE]+$, where Python's $ also matches before a last newline. */
+static bool is_id(const struct wire_value *key, const char *more)
 {
     size_t at = 0, length;
 
-    while (at < key->size && (length = id_character(key->text + at, key->size - at, asterisk)) > 0)
+    while (at < key->size && (length = id_character(key->text + at, key->size - at, more)) > 0)
         at += length;
     return at > 0 && (at == key->size || (at == key->size - 1 && key->text[at] == '\n'));
 }
 
 /* The entries of problems and tests: plain ids, no maps as values. */
-static int check_entries(const struct wire_value *map, bool asterisk, struct buffer *why)
+static int check_entries(const struct wire_value *map, const char *more, struct buffer *why)
 {
     struct wire_iterator it = wire_children(map);
     struct wire_value key, value;
@@ -109,46 +110,50 @@ static int check_entries(const struct wire_value *map, bool asterisk, struct buf
     while (wire_next(&it, &key) && wire_next(&it, &value)) {
         if (key.kind == WIRE_BIN)
             return refuse(why, "cannot use a string pattern on a bytes-like object");
-        if (key.kind != WIRE_STR || !is_id(&key, asterisk) || value.kind == WIRE_MAP)
+        if (key.kind != WIRE_STR || !is_id(&key, more) || value.kind == WIRE_MAP)
             return refuse(why, BADLY);
     }
     return 0;
 }
 
-static int check_item(const struct wire_value *key, const struct wire_value *value,
-                      struct checked *ret, struct buffer *why)
+static int check_item(const struct wire_rules *rules, const struct wire_value *key,
+                      const struct wire_value *value, struct checked *ret, struct buffer *why)
 {
+    const char *dot = rules->ids_have_dots ? "." : "";
     int i = 0;
 
     while (i < KEY_COUNT && !wire_is_text(key, keys[i].name))
         i++;
-    if (i == KEY_COUNT)
+    if (i == KEY_COUNT || (i == KEY_STATE && !rules->results_have_state))
         return refuse_unknown_key(why, key);
     if (value->kind != keys[i].kind)
         return refuse(why, BADLY);
     ret->values[i] = *value;
     if (value->kind == WIRE_MAP && !wire_nested_within(value->raw, GRADING_RESULT_DEPTH_MAX))
         return refuse(why, BADLY);
-    if (i == KEY_PROBLEMS || i == KEY_TESTS)
-        return check_entries(value, i == KEY_TESTS, why);
+    if (i == KEY_PROBLEMS)
+        return check_entries(value, dot, why);
+    if (i == KEY_TESTS)
+        return check_entries(value, *dot ? ".*" : "*", why);
     return 0;
 }
 
-static int check(struct wire_span result, struct checked *ret, struct buffer *why)
+static int check(const struct wire_rules *rules, struct wire_span result, struct checked *ret,
+                 struct buffer *why)
 {
     struct wire_value map, key, value;
     struct wire_iterator it;
     int r;
 
     if (!wire_read(result, &map) || map.kind == WIRE_NIL)
-        return refuse(why, "Grading container did not return any result.");
+        return refuse(why, rules->no_result);
     if (map.kind != WIRE_MAP) {
         r = buffer_printf(why, "'%s' object has no attribute 'items'", python_type(&map));
         return r < 0 ? r : 1;
     }
     it = wire_children(&map);
     while (wire_next(&it, &key) && wire_next(&it, &value)) {
-        r = check_item(&key, &value, ret, why);
+        r = check_item(rules, &key, &value, ret, why);
         if (r != 0)
             return r;
     }
@@ -215,7 +220,8 @@ static int take_fields(const struct checked *c, struct grading_result *r)
 }
 
 /* The archive is decoded last: where it cannot be, the other fields stay. */
-static int take_archive(const struct wire_value *v, struct grading_result *r, struct buffer *why)
+static int take_archive(const struct wire_value *v, size_t most, struct grading_result *r,
+                        struct buffer *why)
 {
     _cleanup_free_ char *text = NULL;
     int q;
@@ -226,6 +232,10 @@ static int take_archive(const struct wire_value *v, struct grading_result *r, st
     q = python_b64decode(v->text, v->size, &r->archive, &text);
     if (q == -EINVAL)
         return refuse(why, text);
+    if (q == 0 && r->archive.size > most) {
+        buffer_clear(&r->archive);
+        return refuse(why, "The archive is larger than this agent allows.");
+    }
     r->has_archive = q == 0;
     return q;
 }
@@ -242,13 +252,14 @@ static int answer_crash(struct grading_result *r, const struct buffer *why)
     return 0;
 }
 
-int grading_result_check(struct wire_span result, struct grading_result *ret)
+int grading_result_check(const struct wire_rules *rules, size_t archive_max,
+                         struct wire_span result, struct grading_result *ret)
 {
     _cleanup_(grading_result_clear) struct grading_result r = {0};
     _cleanup_buffer_ struct buffer why = {0};
     const struct wire_value *grade;
     struct checked checked = {0};
-    int refused = check(result, &checked, &why);
+    int refused = check(rules, result, &checked, &why);
 
     if (refused < 0)
         return -ENOMEM;
@@ -256,7 +267,7 @@ int grading_result_check(struct wire_span result, struct grading_result *ret)
     if (refused == 0) {
         if (take_fields(&checked, &r) < 0)
             return -ENOMEM;
-        refused = take_archive(&checked.values[KEY_ARCHIVE], &r, &why);
+        refused = take_archive(&checked.values[KEY_ARCHIVE], archive_max, &r, &why);
         grade = &checked.values[KEY_GRADE];
         r.has_grade = grade->raw.size > 0;
         r.grade = grade->real;

@@ -4,6 +4,7 @@
  * One difference: of a key that is there twice every value is checked, not only the last. */
 #pragma once
 
+#include "wire/generation.h"
 #include "wire/value.h"
 
 /** Deepest nesting inside problems, tests and custom. The backend copies messages by recursion and
@@ -24,8 +25,10 @@ struct grading_result {
 };
 void grading_result_clear(struct grading_result *r);
 
-/** Checks RESULT (one scanned value; an empty span: the container sent none) and always fills RET
- * with what is to be answered: on a refusal that is "crash", the text, grade 0.0 and defaults (an
- * archive that cannot be decoded is found last and leaves the other fields as they were given).
- * Returns 0, 1 for a refusal, -ENOMEM. RET must be zero or cleared before. */
-int grading_result_check(struct wire_span result, struct grading_result *ret);
+/** Checks RESULT (one scanned value; an empty span: the container sent none) by the RULES of the
+ * backend's generation, where an archive may have ARCHIVE_MAX bytes, and always fills RET with what
+ * is to be answered: on a refusal that is "crash", the text, grade 0.0 and defaults (an archive
+ * that cannot be decoded is found last and leaves the other fields as they were given). Returns 0,
+ * 1 for a refusal, -ENOMEM. RET must be zero or cleared before. */
+int grading_result_check(const struct wire_rules *rules, size_t archive_max,
+                         struct wire_span result, struct grading_result *ret);

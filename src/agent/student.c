@@ -76,7 +76,7 @@ static void send_to_grader(struct job *j, int r, const struct buffer *frame)
 static void send_retval(struct job *j, const char *socket_id, int retval)
 {
     _cleanup_buffer_ struct buffer frame = {0};
-    int r = frame_encode_student_retval(WIRE_MAIN, retval, socket_id, &frame);
+    int r = frame_encode_student_retval(j->environment->generation, retval, socket_id, &frame);
 
     send_to_grader(j, r, &frame);
 }
@@ -134,7 +134,8 @@ static const char *refusal(const struct job *j, const struct container_message *
         return "this environment cannot run commands as root";
     if (limit(m->memory_limit, j->parameters.memory) < STUDENT_MEMORY_MIN)
         return "less memory than a container can have";
-    if (j->n_students >= JOB_STUDENTS_MAX || j->agent->n_students >= AGENT_STUDENTS_MAX)
+    if (j->n_students >= j->environment->limits.students ||
+        j->agent->n_students >= j->agent->config->students)
         return "too many student containers are running";
     return NULL;
 }
@@ -177,7 +178,8 @@ static int submit(struct student *s, struct error *e)
     int r = student_make_spec(s, &spec, e);
 
     if (r == 0) {
-        r = frame_encode_student_started(WIRE_MAIN, s->socket_id, s->container_id, &started);
+        r = frame_encode_student_started(s->job->environment->generation, s->socket_id,
+                                         s->container_id, &started);
         send_to_grader(s->job, r, &started);
         r = launcher_submit(s->job->agent->launcher, s->id, &spec, no_stdio, e);
     }

@@ -29,7 +29,7 @@ static int add_mounts(const struct student *s, struct sandbox_spec *spec)
 
     if (r == 0)
         r = add(spec, MOUNT_TASK, "student", "/task/student", false, true);
-    if (r == 0)
+    if (r == 0 && wire_image_rules_of(s->environment->generation)->student_scripts)
         r = add(spec, MOUNT_TASK, "student/scripts", "/task/student/scripts", false, true);
     if (r == 0)
         r = add(spec, MOUNT_SOCKETS, socket, "/__parent.sock", false, false);
@@ -42,8 +42,10 @@ static int add_mounts(const struct student *s, struct sandbox_spec *spec)
 
 int student_make_spec(const struct student *s, struct sandbox_spec *spec, struct error *e)
 {
-    static char command[] = "_run_student_intern";
-    char *const argv[] = {command, NULL};
+    static char command[] = "_run_student_intern", runtime[] = WIRE_RUNTIME;
+    bool runtimes = wire_image_rules_of(s->environment->generation)->student_runtimes;
+    char *const argv[] = {command, runtimes ? runtime : NULL, s->job->message.environment_type,
+                          NULL};
     int r = job_spec_set_image(spec, s->environment->image, s->container_id, argv, e);
 
     if (r < 0)
@@ -55,7 +57,7 @@ int student_make_spec(const struct student *s, struct sandbox_spec *spec, struct
     spec->network = s->share_network ? SANDBOX_NETWORK_PARENT : SANDBOX_NETWORK_NONE;
     spec->limits = (struct sandbox_limits){
         .memory_bytes = (uint64_t)s->memory * JOB_MIB,
-        .pids = s->job->agent->config->pids,
+        .pids = s->environment->limits.pids,
         .cpu_time_usec = job_limit_usec(s->time),
         .wall_time_usec = job_limit_usec(s->hard_time),
         .nofile = s->job->agent->nofile_per_slot,

@@ -1,4 +1,5 @@
-/* Texts that teachers and frontends know from INGInious' own agent, byte for byte. */
+/* Texts that teachers and frontends know from INGInious' own agent, byte for byte. Those that
+ * differ between its releases are in wire/generation.h. */
 #pragma once
 
 #define TEXT_NO_ENVIRONMENT                                                                        \
@@ -13,8 +14,6 @@
 #define TEXT_NO_CONTAINER "Unknown container. Please contact your course administrator."
 #define TEXT_NOT_CREATED  "Cannot create container."
 #define TEXT_NOT_STARTED  "Cannot start container"
-#define TEXT_UNKNOWN_ERROR                                                                         \
-    "An unknown error occurred in the agent. Please contact your course administrator."
 #define TEXT_STUDENT_SSH                                                                           \
     "ssh for student requires to allow ssh and internet access in the task environment "           \
     "configuration tab!"

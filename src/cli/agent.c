@@ -17,34 +17,29 @@ static const char help[] =
     "  --tmpdir DIR           the jobs' scratch files (default: /var/lib/dockless/agent)\n"
     "  --store DIR            the image store (default: /var/lib/dockless)\n"
     "  --user USER            the agent's own user (default: dockless, where the host has it)\n"
+    "  --protocol GENERATION  the backend's: main (default), 0.9, 0.8, 0.7, 0.6 or 0.5\n"
+    "  --limit NAME=VALUE     one of the configuration file's limits; may be given often\n"
     "  --drain-time SECONDS   what running jobs get to end after a SIGTERM (default: 30)\n"
     "  --check-config         read configuration and options, tell what is wrong, and exit\n"
     "  --config FILE          read FILE instead of /etc/dockless/agent.yaml\n"
-    "  -v, --verbose          say more; twice: still more\n"
+    "  -v, --verbose          say more\n"
     "  -h, --help             show this\n\n"
     "Options given here win over the configuration file. See also dockless-agent(1).\n";
 
-enum {
-    OPT_TASKS = 256,
-    OPT_NAME,
-    OPT_CONCURRENCY,
-    OPT_TMPDIR,
-    OPT_STORE,
-    OPT_USER,
-    OPT_CONFIG,
-    OPT_DRAIN,
-    OPT_CHECK
-};
+enum { OPT_SETTING = 256, OPT_CONCURRENCY, OPT_LIMIT, OPT_CONFIG, OPT_CHECK };
 
+/* OPT_SETTING: the key of the configuration file has the same name. */
 static const struct option options[] = {
-    {"tasks", required_argument, NULL, OPT_TASKS},
-    {"friendly-name", required_argument, NULL, OPT_NAME},
+    {"tasks", required_argument, NULL, OPT_SETTING},
+    {"friendly-name", required_argument, NULL, OPT_SETTING},
     {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
-    {"tmpdir", required_argument, NULL, OPT_TMPDIR},
-    {"store", required_argument, NULL, OPT_STORE},
-    {"user", required_argument, NULL, OPT_USER},
+    {"tmpdir", required_argument, NULL, OPT_SETTING},
+    {"store", required_argument, NULL, OPT_SETTING},
+    {"user", required_argument, NULL, OPT_SETTING},
+    {"protocol", required_argument, NULL, OPT_SETTING},
+    {"drain-time", required_argument, NULL, OPT_SETTING},
+    {"limit", required_argument, NULL, OPT_LIMIT},
     {"config", required_argument, NULL, OPT_CONFIG},
-    {"drain-time", required_argument, NULL, OPT_DRAIN},
     {"check-config", no_argument, NULL, OPT_CHECK},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -65,52 +60,34 @@ static int read_config(const char *path, struct agent_config *c, struct error *e
     return agent_config_parse(file, buffer_string(&text), text.size, c, e);
 }
 
-static int set(char **field, const char *value)
+/* The option NAME of the command line over C: 0, a negative errno or an exit status below 0. */
+static int apply(int option, const char *name, const char *value, struct agent_config *c)
 {
-    char *copy = strdup(value);
-
-    if (!copy)
-        return -ENOMEM;
-    free(*field);
-    *field = copy;
-    return 0;
-}
-
-/* One option of the command line over C: 0, a negative errno or an exit status below 0. */
-static int apply(int option, const char *value, struct agent_config *c)
-{
+    struct error e = ERROR_INIT;
     uint64_t number;
-    int r;
+    int r = 0;
 
     switch (option) {
-    case OPT_TASKS:
-        return set(&c->tasks, value);
-    case OPT_NAME:
-        return set(&c->friendly_name, value);
-    case OPT_TMPDIR:
-        return set(&c->tmpdir, value);
-    case OPT_STORE:
-        return set(&c->store, value);
-    case OPT_USER:
-        return set(&c->user, value);
+    case OPT_SETTING:
+        r = agent_config_set(c, name, value, &e);
+        break;
+    case OPT_LIMIT:
+        r = agent_config_set_limit(c, value, &e);
+        break;
     case OPT_CONCURRENCY:
         r = text_parse_uint(value, AGENT_CONCURRENCY_MAX, &number);
         if (r < 0 || number == 0)
             return -cli_usage("agent", "--concurrency is a number from 1 to %d, not \"%s\"",
                               AGENT_CONCURRENCY_MAX, value);
         c->concurrency = number;
-        return 0;
-    case OPT_DRAIN:
-        if (text_parse_uint(value, AGENT_DRAIN_MAX, &c->drain_seconds) < 0)
-            return -cli_usage("agent", "--drain-time is a number of seconds up to %d, not \"%s\"",
-                              AGENT_DRAIN_MAX, value);
-        return 0;
+        break;
     case 'v':
-        c->verbose++;
-        return 0;
+        c->verbose = true;
+        break;
     default:
-        return 0;
+        break;
     }
+    return r == -EINVAL ? -cli_usage("agent", "--%s %s: %s", name, value, e.text) : r;
 }
 
 enum { CONFIGURED = 0, SAID_HELP, CHECKED };
@@ -121,7 +98,7 @@ static int configure(int argc, char **argv, struct agent_config *c)
     const char *path = NULL;
     struct error e = ERROR_INIT;
     bool check = false;
-    int option, r;
+    int option, index = 0, r;
 
     optind = 1;
     while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
@@ -138,11 +115,11 @@ static int configure(int argc, char **argv, struct agent_config *c)
     if (read_config(path, c, &e) < 0)
         return -cli_fail("agent", &e);
     optind = 1;
-    while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0)
-        if ((r = apply(option, optarg, c)) < 0)
+    while ((option = getopt_long(argc, argv, "vh", options, &index)) >= 0)
+        if ((r = apply(option, options[index].name, optarg, c)) < 0)
             return r == -ENOMEM ? -EXIT_FAILURE : r;
-    if (optind < argc && set(&c->backend, argv[optind++]) < 0)
-        return -EXIT_FAILURE;
+    if (optind < argc && agent_config_set(c, "backend", argv[optind++], &e) < 0)
+        return -cli_usage("agent", "the address of the BACKEND: %s", e.text);
     if (optind < argc)
         return -cli_usage("agent", "one BACKEND is expected, \"%s\" is too much", argv[optind]);
     if (!c->backend)
@@ -152,6 +129,11 @@ static int configure(int argc, char **argv, struct agent_config *c)
     return check ? CHECKED : CONFIGURED;
 }
 
+static void set_log(const struct agent_config *c)
+{
+    log_setup(c->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "dockless agent");
+}
+
 /* What SIGHUP needs to read everything again. */
 struct reload {
     int argc;
@@ -159,17 +141,18 @@ struct reload {
     struct agent_config *config;
 };
 
-/* The new limits hold for jobs that start later; the rest belongs to the connection or to what root
- * did at the start. */
+/* What belongs to the connection or to what root did at the start stays as it is. */
 static void on_reload(void *userdata)
 {
     const struct reload *reload = userdata;
     struct agent_config new = {0};
+    char restart[256];
 
     if (configure(reload->argc, reload->argv, &new) >= 0) {
-        reload->config->pids = new.pids;
-        reload->config->frame_max = new.frame_max;
-        reload->config->drain_seconds = new.drain_seconds;
+        agent_config_reload(reload->config, &new, restart, sizeof(restart));
+        set_log(reload->config);
+        if (*restart)
+            log_warning("changes of %s need a restart", restart);
     } else {
         log_error("the configuration stays as it is");
     }
@@ -190,7 +173,7 @@ int cli_agent(int argc, char **argv)
         agent_config_clear(&config);
         return r > 0 ? EXIT_SUCCESS : -r;
     }
-    log_setup(config.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "dockless agent");
+    set_log(&config);
     r = agent_open(&config, &agent, &e);
     if (r == 0) {
         agent_on_reload(agent, on_reload, &reload);

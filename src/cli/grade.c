@@ -24,6 +24,8 @@ static const char help[] =
     "  --input ID=@FILE   the same from a file\n"
     "  --env NAME         the environment (default: what the task's task.yaml says)\n"
     "  --debug            also show what the grader wrote to its standard output and error\n"
+    "  --protocol NAME    the generation of INGInious whose images are used: main (default), 0.9,\n"
+    "                     0.8, 0.7, 0.6 or 0.5\n"
     "  --store DIR        the image store (default: /var/lib/dockless)\n"
     "  --tmpdir DIR       the job's scratch files (default: /var/lib/dockless/grade)\n"
     "  --format FORMAT    text (default) or json\n"
@@ -33,7 +35,16 @@ static const char help[] =
     "overflow),\n"
     "2 for a wrong command line. See also dockless-grade(1).\n";
 
-enum { OPT_TASKS = 256, OPT_INPUT, OPT_ENV, OPT_DEBUG, OPT_STORE, OPT_TMPDIR, OPT_FORMAT };
+enum {
+    OPT_TASKS = 256,
+    OPT_INPUT,
+    OPT_ENV,
+    OPT_DEBUG,
+    OPT_STORE,
+    OPT_TMPDIR,
+    OPT_FORMAT,
+    OPT_PROTOCOL
+};
 
 static const struct option options[] = {
     {"tasks", required_argument, NULL, OPT_TASKS},
@@ -43,6 +54,7 @@ static const struct option options[] = {
     {"store", required_argument, NULL, OPT_STORE},
     {"tmpdir", required_argument, NULL, OPT_TMPDIR},
     {"format", required_argument, NULL, OPT_FORMAT},
+    {"protocol", required_argument, NULL, OPT_PROTOCOL},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL},
@@ -98,8 +110,11 @@ static int apply(struct grade *g, int option, const char *value)
     case OPT_DEBUG:
         g->debug = true;
         return 0;
+    case OPT_PROTOCOL:
+        r = agent_config_set(&g->config, "protocol", value, &e);
+        return r == -EINVAL ? -cli_usage("grade", "--protocol %s: %s", value, e.text) : r;
     case 'v':
-        g->config.verbose++;
+        g->config.verbose = true;
         return 0;
     case OPT_FORMAT:
         if (cli_parse_format(value, &g->format) < 0)
@@ -208,7 +223,10 @@ static int run(struct grade *g, const struct buffer *inputs, const struct buffer
                struct error *e)
 {
     static const uint8_t yes = 0xc3; /* msgpack: true */
+    enum wire_generation protocol = WIRE_MAIN;
+    int r = wire_generation_parse(g->config.protocol, &protocol);
     const struct one_job job = {
+        .protocol = protocol,
         .message =
             {
                 .course_id = g->course_id,
@@ -223,8 +241,9 @@ static int run(struct grade *g, const struct buffer *inputs, const struct buffer
         .userdata = g,
     };
     struct one_job_backend *backend = NULL;
-    int r = agent_open(&g->config, &g->agent, e);
 
+    if (r == 0)
+        r = agent_open(&g->config, &g->agent, e);
     if (r < 0)
         return r;
     g->started_usec = clock_monotonic_usec();

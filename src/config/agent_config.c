@@ -1,25 +1,17 @@
 #include "config/agent_config.h"
 
-#include "config/yaml.h"
+#include "config/protocols.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-enum setting_type { SETTING_TEXT, SETTING_PATH, SETTING_NUMBER, SETTING_SIZE };
-
-/* One key of the file and the field it fills. */
-struct setting {
-    const char *key;
-    enum setting_type type;
-    size_t offset;
-    uint64_t min, max; /* SETTING_NUMBER, SETTING_SIZE */
-};
+const char *const config_protocols[] = {"main", "0.9", "0.8", "0.7", "0.6", "0.5", NULL};
 
 #define FIELD(name) offsetof(struct agent_config, name)
 
 static const struct setting settings[] = {
     {"backend", SETTING_TEXT, FIELD(backend)},
+    {"protocol", SETTING_CHOICE, FIELD(protocol), .choices = config_protocols},
     {"tasks", SETTING_PATH, FIELD(tasks)},
     {"friendly-name", SETTING_TEXT, FIELD(friendly_name)},
     {"tmpdir", SETTING_PATH, FIELD(tmpdir)},
@@ -28,12 +20,16 @@ static const struct setting settings[] = {
     {"seccomp", SETTING_PATH, FIELD(seccomp)},
     {"concurrency", SETTING_NUMBER, FIELD(concurrency), 0, AGENT_CONCURRENCY_MAX},
     {"drain-time", SETTING_NUMBER, FIELD(drain_seconds), 0, AGENT_DRAIN_MAX},
+    {"verbose", SETTING_BOOLEAN, FIELD(verbose)},
 };
+static const struct settings all_settings = {settings, ARRAY_SIZE(settings)};
 
+/* The limits of the agent as a whole; those of each job are in job_limits.c. */
 static const struct setting limits[] = {
-    {"pids", SETTING_NUMBER, FIELD(pids), 0, AGENT_PIDS_MAX},
-    {"frame", SETTING_SIZE, FIELD(frame_max), AGENT_FRAME_MIN, AGENT_FRAME_MAX},
+    {"jobs", SETTING_NUMBER, FIELD(jobs), 1, AGENT_JOBS_MAX},
+    {"all-students", SETTING_NUMBER, FIELD(students), 0, AGENT_STUDENTS_MAX},
 };
+static const struct settings all_limits = {limits, ARRAY_SIZE(limits)};
 
 void agent_config_clear(struct agent_config *c)
 {
@@ -44,6 +40,7 @@ void agent_config_clear(struct agent_config *c)
     free(c->store);
     free(c->user);
     free(c->seccomp);
+    environment_configs_clear(&c->environments);
     *c = (struct agent_config){0};
 }
 
@@ -57,9 +54,11 @@ int agent_config_init(struct agent_config *c)
         .tmpdir = strdup(AGENT_TMPDIR_DEFAULT),
         .store = strdup(AGENT_STORE_DEFAULT),
         .drain_seconds = AGENT_DRAIN_DEFAULT,
-        .pids = AGENT_PIDS_DEFAULT,
-        .frame_max = AGENT_FRAME_DEFAULT,
+        .protocol = PROTOCOL_DEFAULT,
+        .jobs = AGENT_JOBS_DEFAULT,
+        .students = AGENT_STUDENTS_DEFAULT,
     };
+    job_limits_init(&c->limits);
     if (!c->friendly_name || !c->tmpdir || !c->store) {
         agent_config_clear(c);
         return -ENOMEM;
@@ -78,7 +77,9 @@ static int copy_config(const struct agent_config *c, struct agent_config *ret)
     *ret = *c;
     ret->backend = ret->tasks = ret->friendly_name = ret->tmpdir = ret->store = ret->user = NULL;
     ret->seccomp = NULL;
-    if (copy_text(c->backend, &ret->backend) < 0 || copy_text(c->tasks, &ret->tasks) < 0 ||
+    ret->environments = (struct environment_configs){0};
+    if (environment_configs_copy(&c->environments, &ret->environments) < 0 ||
+        copy_text(c->backend, &ret->backend) < 0 || copy_text(c->tasks, &ret->tasks) < 0 ||
         copy_text(c->friendly_name, &ret->friendly_name) < 0 ||
         copy_text(c->tmpdir, &ret->tmpdir) < 0 || copy_text(c->store, &ret->store) < 0 ||
         copy_text(c->user, &ret->user) < 0 || copy_text(c->seccomp, &ret->seccomp) < 0)
@@ -86,117 +87,49 @@ static int copy_config(const struct agent_config *c, struct agent_config *ret)
     return 0;
 }
 
-static int read_text(const struct yaml_file *f, const struct yaml_node *n, const struct setting *s,
-                     char **field, struct error *e)
+static int read_limit(const struct yaml_file *f, const struct yaml_node *key,
+                      const struct yaml_node *value, struct agent_config *c, struct error *e)
 {
-    _cleanup_free_ char *text = NULL;
-    int r;
-
-    if (yaml_is_null(n) || (n->kind == YAML_SCALAR && n->size == 0))
-        return yaml_fault(f, n, e, "\"%s\" is empty", s->key);
-    r = yaml_text(f, n, s->key, &text, e);
-    if (r < 0)
-        return r;
-    if (!text_is_utf8(text, strlen(text)))
-        return yaml_fault(f, n, e, "\"%s\" is not UTF-8", s->key);
-    if (s->type == SETTING_PATH && text[0] != '/')
-        return yaml_fault(f, n, e, "\"%s\" must be an absolute path", s->key);
-    free(*field);
-    *field = TAKE_PTR(text);
-    return 0;
-}
-
-static int read_number(const struct yaml_file *f, const struct yaml_node *n,
-                       const struct setting *s, uint64_t *field, struct error *e)
-{
-    bool is_size = s->type == SETTING_SIZE;
-    uint64_t value;
-    int r = -EINVAL;
-
-    if (n->kind == YAML_SCALAR && strlen(n->text) == n->size)
-        r = is_size ? text_parse_size(n->text, s->max, &value)
-                    : text_parse_uint(n->text, s->max, &value);
-    if (r == -EINVAL)
-        return yaml_fault(f, n, e, "\"%s\" must be %s", s->key,
-                          is_size ? "a size such as 64M" : "a whole number");
-    if (r < 0 || value < s->min)
-        return yaml_fault(f, n, e, "\"%s\" must be between %llu and %llu", s->key,
-                          (unsigned long long)s->min, (unsigned long long)s->max);
-    *field = value;
-    return 0;
-}
-
-static int read_setting(const struct yaml_file *f, const struct yaml_node *n,
-                        const struct setting *s, struct agent_config *c, struct error *e)
-{
-    void *field = (char *)c + s->offset;
-
-    if (s->type == SETTING_TEXT || s->type == SETTING_PATH)
-        return read_text(f, n, s, field, e);
-    return read_number(f, n, s, field, e);
-}
-
-/* The key at INDEX must not have been there before. */
-static int check_key(const struct yaml_file *f, const struct yaml_node *map, size_t index,
-                     struct error *e)
-{
-    const struct yaml_node *key = map->items[index];
-
-    if (key->kind != YAML_SCALAR)
-        return yaml_fault(f, key, e, "a key must be plain text");
-    for (size_t i = 0; i < index; i += 2)
-        if (yaml_is_text(map->items[i], key->text))
-            return yaml_fault(f, key, e, "\"%s\" is there twice", key->text);
-    return 0;
-}
-
-static int read_entry(const struct yaml_file *f, const struct yaml_node *key,
-                      const struct yaml_node *value, const struct setting *known, size_t n_known,
-                      struct agent_config *c, struct error *e)
-{
-    for (size_t i = 0; i < n_known; i++)
-        if (yaml_is_text(key, known[i].key))
-            return read_setting(f, value, &known[i], c, e);
-    return yaml_fault(f, key, e, "unknown key \"%s\"", key->text);
-}
-
-/* How many items MAP has; none where it is null. */
-static int count_items(const struct yaml_file *f, const struct yaml_node *map, size_t *ret,
-                       struct error *e)
-{
-    if (map->kind != YAML_MAPPING && !yaml_is_null(map))
-        return yaml_fault(f, map, e, "here must be keys with values");
-    *ret = map->kind == YAML_MAPPING ? map->n : 0;
-    return 0;
+    for (size_t i = 0; i < all_limits.n; i++)
+        if (yaml_is_text(key, limits[i].key))
+            return settings_read_entry(f, key, value, all_limits, c, e);
+    return settings_read_entry(f, key, value, job_limits_settings(), &c->limits, e);
 }
 
 static int read_limits(const struct yaml_file *f, const struct yaml_node *map,
                        struct agent_config *c, struct error *e)
 {
     size_t n = 0;
-    int r = count_items(f, map, &n, e);
+    int r = yaml_entries(f, map, &n, e);
 
     for (size_t i = 0; i + 1 < n && r == 0; i += 2) {
-        r = check_key(f, map, i, e);
+        r = yaml_check_key(f, map, i, e);
         if (r == 0)
-            r = read_entry(f, map->items[i], map->items[i + 1], limits, ARRAY_SIZE(limits), c, e);
+            r = read_limit(f, map->items[i], map->items[i + 1], c, e);
     }
     return r;
+}
+
+static int read_key(const struct yaml_file *f, const struct yaml_node *key,
+                    const struct yaml_node *value, struct agent_config *c, struct error *e)
+{
+    if (yaml_is_text(key, "limits"))
+        return read_limits(f, value, c, e);
+    if (yaml_is_text(key, "environments"))
+        return environment_configs_read(f, value, &c->environments, e);
+    return settings_read_entry(f, key, value, all_settings, c, e);
 }
 
 static int read_file(const struct yaml_file *f, struct agent_config *c, struct error *e)
 {
     const struct yaml_node *map = f->root;
     size_t n = 0;
-    int r = count_items(f, map, &n, e);
+    int r = yaml_entries(f, map, &n, e);
 
     for (size_t i = 0; i + 1 < n && r == 0; i += 2) {
-        const struct yaml_node *key = map->items[i], *value = map->items[i + 1];
-        r = check_key(f, map, i, e);
+        r = yaml_check_key(f, map, i, e);
         if (r == 0)
-            r = yaml_is_text(key, "limits")
-                    ? read_limits(f, value, c, e)
-                    : read_entry(f, key, value, settings, ARRAY_SIZE(settings), c, e);
+            r = read_key(f, map->items[i], map->items[i + 1], c, e);
     }
     return r;
 }
@@ -220,4 +153,65 @@ int agent_config_parse(const char *path, const char *text, size_t size, struct a
     *c = new;
     new = old; /* cleared on the way out */
     return 0;
+}
+
+int agent_config_set(struct agent_config *c, const char *key, const char *value, struct error *e)
+{
+    return settings_set(all_settings, key, value, c, e);
+}
+
+int agent_config_set_limit(struct agent_config *c, const char *assignment, struct error *e)
+{
+    const char *equals = strchr(assignment, '=');
+    _cleanup_free_ char *key = NULL;
+    int r;
+
+    if (!equals)
+        return error_set(e, -EINVAL, "\"%s\" is not of the form NAME=VALUE", assignment);
+    key = strndup(assignment, (size_t)(equals - assignment));
+    if (!key)
+        return -ENOMEM;
+    r = settings_set(all_limits, key, equals + 1, c, e);
+    if (r == -ENOENT)
+        r = settings_set(job_limits_settings(), key, equals + 1, &c->limits, e);
+    return r == -ENOENT ? error_set(e, -EINVAL, "there is no limit \"%s\"", key) : r;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void note_difference(bool differs, const char *key, char *keys, size_t size)
+{
+    size_t used = strlen(keys);
+
+    if (differs)
+        snprintf(keys + used, size - used, "%s%s", used > 0 ? ", " : "", key);
+}
+
+void agent_config_reload(struct agent_config *c, struct agent_config *new, char *restart,
+                         size_t size)
+{
+    char *name = c->friendly_name;
+    struct environment_configs environments = c->environments;
+
+    *restart = 0;
+    note_difference(!is_same_text(c->backend, new->backend), "backend", restart, size);
+    note_difference(!is_same_text(c->protocol, new->protocol), "protocol", restart, size);
+    note_difference(!is_same_text(c->tasks, new->tasks), "tasks", restart, size);
+    note_difference(!is_same_text(c->tmpdir, new->tmpdir), "tmpdir", restart, size);
+    note_difference(!is_same_text(c->store, new->store), "store", restart, size);
+    note_difference(!is_same_text(c->user, new->user), "user", restart, size);
+    note_difference(!is_same_text(c->seccomp, new->seccomp), "seccomp", restart, size);
+    note_difference(c->jobs != new->jobs, "limits.jobs", restart, size);
+    note_difference(c->students != new->students, "limits.all-students", restart, size);
+    c->friendly_name = new->friendly_name;
+    new->friendly_name = name;
+    c->environments = new->environments;
+    new->environments = environments;
+    c->limits = new->limits;
+    c->concurrency = new->concurrency;
+    c->drain_seconds = new->drain_seconds;
+    c->verbose = new->verbose;
 }

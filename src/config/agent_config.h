@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "config/environment_config.h"
 
 #include <stdint.h>
 
@@ -14,18 +15,16 @@
 #define AGENT_STORE_DEFAULT  "/var/lib/dockless"
 /** More slots than any machine has CPUs. */
 #define AGENT_CONCURRENCY_MAX 10000
-/** The kernel's PID_MAX_LIMIT. */
-#define AGENT_PIDS_MAX ((uint64_t)4 << 20)
-/** Grading images allow their worker 1000 processes; room for the grader's own beside them. */
-#define AGENT_PIDS_DEFAULT 4096
-/** A result below it is no result; above it no backend takes one (WIRE_FRAME_MAX). */
-#define AGENT_FRAME_MIN     ((uint64_t)64 << 10)
-#define AGENT_FRAME_MAX     ((uint64_t)256 << 20)
-#define AGENT_FRAME_DEFAULT ((uint64_t)64 << 20)
-
 /** A drain longer than the longest job makes no sense. */
 #define AGENT_DRAIN_MAX     86400
 #define AGENT_DRAIN_DEFAULT 30
+
+/** Jobs at once, whatever a backend sends: it should not send more than the announced slots. */
+#define AGENT_JOBS_MAX     1000
+#define AGENT_JOBS_DEFAULT 200
+/** Student containers of all jobs at once. */
+#define AGENT_STUDENTS_MAX     2000
+#define AGENT_STUDENTS_DEFAULT 512
 
 struct agent_config {
     char *backend;          /* zeromq address, "tcp://host:2001"; NULL until given */
@@ -37,9 +36,12 @@ struct agent_config {
     char *seccomp;          /* file of a system call profile; NULL: Docker's default */
     uint64_t concurrency;   /* 0: number of CPUs */
     uint64_t drain_seconds; /* that running jobs get after a SIGTERM */
-    uint64_t pids;          /* tasks per sandbox; 0: no limit */
-    uint64_t frame_max;     /* bytes a grader may send in one frame */
-    int verbose;            /* -v given so often; not in the file */
+    const char *protocol;   /* one of config_protocols */
+    int verbose;            /* say more */
+    uint64_t jobs;          /* at once */
+    uint64_t students;      /* student containers at once, of all jobs */
+    struct job_limits limits;
+    struct environment_configs environments; /* where they differ from their labels and LIMITS */
 };
 
 void agent_config_clear(struct agent_config *c);
@@ -49,3 +51,14 @@ int agent_config_init(struct agent_config *c);
  * empty file changes nothing. */
 int agent_config_parse(const char *path, const char *text, size_t size, struct agent_config *c,
                        struct error *e);
+
+/** Sets one of the keys of the file's top level that have plain values. -ENOENT: there is none of
+ * this name; -EINVAL with a text that names the key; -ENOMEM. */
+int agent_config_set(struct agent_config *c, const char *key, const char *value, struct error *e);
+/** Sets one of the limits of all jobs by "NAME=VALUE". Errors as before, never -ENOENT. */
+int agent_config_set_limit(struct agent_config *c, const char *assignment, struct error *e);
+
+/** Takes over from NEW what may change while an agent runs (NEW gets the old values, to be
+ * cleared). RESTART gets the keys of what differs and needs a restart, separated by ", ". */
+void agent_config_reload(struct agent_config *c, struct agent_config *new, char *restart,
+                         size_t size);

@@ -355,3 +355,25 @@ int yaml_text(const struct yaml_file *f, const struct yaml_node *n, const char *
     *ret = copy;
     return 0;
 }
+
+int yaml_check_key(const struct yaml_file *f, const struct yaml_node *map, size_t index,
+                   struct error *e)
+{
+    const struct yaml_node *key = map->items[index];
+
+    if (key->kind != YAML_SCALAR)
+        return yaml_fault(f, key, e, "a key must be plain text");
+    for (size_t i = 0; i < index; i += 2)
+        if (yaml_is_text(map->items[i], key->text))
+            return yaml_fault(f, key, e, "\"%s\" is there twice", key->text);
+    return 0;
+}
+
+int yaml_entries(const struct yaml_file *f, const struct yaml_node *map, size_t *ret,
+                 struct error *e)
+{
+    if (map->kind != YAML_MAPPING && !yaml_is_null(map))
+        return yaml_fault(f, map, e, "here must be keys with values");
+    *ret = map->kind == YAML_MAPPING ? map->n : 0;
+    return 0;
+}

@@ -65,3 +65,10 @@ int yaml_boolean(const struct yaml_node *n);
 /** A copy of a scalar's text. Refuses other kinds and NULs inside. */
 int yaml_text(const struct yaml_file *f, const struct yaml_node *n, const char *what, char **ret,
               struct error *e);
+
+/** How many items MAP has, keys and values; none where it is null. Refuses other kinds. */
+int yaml_entries(const struct yaml_file *f, const struct yaml_node *map, size_t *ret,
+                 struct error *e);
+/** The key at INDEX of MAP's items must be a scalar that was not there before. */
+int yaml_check_key(const struct yaml_file *f, const struct yaml_node *map, size_t index,
+                   struct error *e);

@@ -54,6 +54,9 @@ int backend_message_decode(enum wire_generation g, const void *frame, size_t siz
 void backend_message_clear(struct backend_message *m);
 #define _cleanup_backend_message_ _cleanup_(backend_message_clear)
 
+/** What takes the place of a Docker runtime's name. */
+#define WIRE_RUNTIME "dockless"
+
 struct wire_environment {
     const char *type; /* "docker" */
     const char *name;
@@ -62,7 +65,7 @@ struct wire_environment {
     const uint16_t *ports;
     size_t n_ports;
     bool advertised;
-    const char *runtime; /* NULL: "dockless" */
+    const char *runtime; /* NULL: WIRE_RUNTIME */
 };
 
 /* The encoders append one frame to OUT: 0, -ENOMEM, -EMSGSIZE beyond OUT's bound (WIRE_FRAME_MAX

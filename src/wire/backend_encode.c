@@ -47,7 +47,7 @@ static void pack_environment(struct wire_pack *p, const struct wire_codec *codec
         pack_ports(p, env);
     if (form >= ENVIRONMENT_TITLED) {
         wire_pack_text(p, "runtime");
-        wire_pack_text(p, env->runtime ? env->runtime : "dockless");
+        wire_pack_text(p, env->runtime ? env->runtime : WIRE_RUNTIME);
     }
     if (form >= ENVIRONMENT_ADVERTISED) {
         wire_pack_text(p, "advertised");

@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (wire_scan(data, size, WIRE_KEYS_STRICT, NULL) < 0)
         return 0;
-    refused = grading_result_check((struct wire_span){data, size}, &r);
+    refused = grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX,
+                                   (struct wire_span){data, size}, &r);
     REQUIRE(refused == 0 || refused == 1);
     REQUIRE(!refused || strcmp(r.result, "crash") == 0);
     REQUIRE(backend_encode_done(WIRE_MAIN,

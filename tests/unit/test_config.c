@@ -35,8 +35,11 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_same_text(a->user, b->user);
     assert_same_text(a->seccomp, b->seccomp);
     assert_int_equal(a->concurrency, b->concurrency);
-    assert_int_equal(a->pids, b->pids);
-    assert_int_equal(a->frame_max, b->frame_max);
+    assert_string_equal(a->protocol, b->protocol);
+    assert_int_equal(a->jobs, b->jobs);
+    assert_int_equal(a->students, b->students);
+    assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
+    assert_int_equal(a->environments.n, b->environments.n);
     assert_int_equal(a->verbose, b->verbose);
 }
 
@@ -47,11 +50,13 @@ static void every_key_is_read(void **state)
 
     (void)state;
     assert_int_equal(agent_config_init(&c), 0);
-    c.verbose = 2;
     if (parse("backend: tcp://[::1]:2001\ntasks: /srv/tasks\nfriendly-name: \"gr\xc3\xa4"
               "der 1\"\n"
-              "tmpdir: /t\nstore: /s\nuser: 1000\nseccomp: /p\nconcurrency: 8\n"
-              "limits: {pids: 100, frame: 1m}\n",
+              "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\nseccomp: /p\nprotocol: "
+              "0.6\nverbose: yes\n"
+              "drain-time: 9\n"
+              "limits: {pids: 100, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
+              "  memory: 6g, jobs: 7, all-students: 8}\n",
               &c, &e) < 0)
         fail_msg("%s", e.text);
     assert_string_equal(c.backend, "tcp://[::1]:2001");
@@ -63,9 +68,133 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.user, "1000");
     assert_string_equal(c.seccomp, "/p");
     assert_int_equal(c.concurrency, 8);
-    assert_int_equal(c.pids, 100);
-    assert_int_equal(c.frame_max, 1 << 20);
-    assert_int_equal(c.verbose, 2);
+    assert_string_equal(c.protocol, "0.6");
+    assert_int_equal(c.drain_seconds, 9);
+    assert_int_equal(c.limits.pids, 100);
+    assert_int_equal(c.limits.frame, 1 << 20);
+    assert_int_equal(c.limits.archive, 2 << 10);
+    assert_int_equal(c.limits.students, 3);
+    assert_int_equal(c.limits.time, 4);
+    assert_int_equal(c.limits.hard_time, 5);
+    assert_int_equal(c.limits.memory, 6ULL << 30);
+    assert_int_equal(c.jobs, 7);
+    assert_int_equal(c.students, 8);
+    assert_true(c.verbose);
+}
+
+static void environments_are_read(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+    const struct environment_config *gcc, *image;
+    struct job_limits limits;
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    if (parse("environments:\n"
+              "  gcc: {offer: yes, advertise: no, runner: on, root: true, ports: '22,80',\n"
+              "        protocol: 0.7, limits: {time: 5, memory: 512M}}\n"
+              "  sha256:0123: {advertise: yes}\n"
+              "  nothing:\n",
+              &c, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(c.environments.n, 3);
+    gcc = environment_configs_find(&c.environments, "gcc", "sha256:4567");
+    assert_non_null(gcc);
+    assert_int_equal(gcc->offer, 1);
+    assert_int_equal(gcc->advertise, 0);
+    assert_int_equal(gcc->runner, 1);
+    assert_int_equal(gcc->root, 1);
+    assert_string_equal(gcc->ports, "22,80");
+    assert_string_equal(gcc->protocol, "0.7");
+    limits = job_limits_over(&gcc->limits, &c.limits);
+    assert_int_equal(limits.time, 5);
+    assert_int_equal(limits.memory, 512 << 20);
+    assert_int_equal(limits.pids, 4096);
+    /* The id is more exact than the name. */
+    image = environment_configs_find(&c.environments, "gcc", "sha256:0123");
+    assert_non_null(image);
+    assert_int_equal(image->advertise, 1);
+    assert_int_equal(image->offer, AS_LABELLED);
+    assert_null(image->protocol);
+    assert_null(environment_configs_find(&c.environments, "java", "sha256:89"));
+}
+
+static void options_are_checked_like_the_file(void **state)
+{
+    static const struct {
+        const char *key, *value, *error;
+    } cases[] = {
+        {"protocol", "1.0", "\"protocol\" must be one of main, 0.9, 0.8, 0.7, 0.6, 0.5"},
+        {"tasks", "relative", "\"tasks\" must be an absolute path"},
+        {"drain-time", "-1", "\"drain-time\" must be a whole number"},
+        {"drain-time", "86401", "\"drain-time\" must be between 0 and 86400"},
+        {"backend", "", "\"backend\" is empty"},
+        {"user", "\xff", "\"user\" is not UTF-8"},
+    };
+    static const struct {
+        const char *assignment, *error;
+    } limits[] = {
+        {"pids", "\"pids\" is not of the form NAME=VALUE"},
+        {"pid=1", "there is no limit \"pid\""},
+        {"pids=many", "\"pids\" must be a whole number"},
+        {"jobs=0", "\"jobs\" must be between 1 and 1000"},
+        {"=1", "there is no limit \"\""},
+    };
+    _cleanup_(agent_config_clear) struct agent_config c = {0}, before = {0};
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(agent_config_init(&before), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct error e = ERROR_INIT;
+        assert_int_equal(agent_config_set(&c, cases[i].key, cases[i].value, &e), -EINVAL);
+        assert_string_equal(e.text, cases[i].error);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        struct error e = ERROR_INIT;
+        assert_int_equal(agent_config_set_limit(&c, limits[i].assignment, &e), -EINVAL);
+        assert_string_equal(e.text, limits[i].error);
+    }
+    assert_int_equal(agent_config_set(&c, "limits", "1", NULL), -ENOENT);
+    assert_same_config(&c, &before);
+    assert_int_equal(agent_config_set(&c, "protocol", "0.9", NULL), 0);
+    assert_string_equal(c.protocol, "0.9");
+    assert_int_equal(agent_config_set_limit(&c, "hard-time=9", NULL), 0);
+    assert_int_equal(c.limits.hard_time, 9);
+    assert_int_equal(agent_config_set_limit(&c, "all-students=9", NULL), 0);
+    assert_int_equal(c.students, 9);
+}
+
+static void what_cannot_be_reloaded_is_named(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0}, new = {0};
+    char restart[256];
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(agent_config_init(&new), 0);
+    agent_config_reload(&c, &new, restart, sizeof(restart));
+    assert_string_equal(restart, "");
+    assert_int_equal(parse("backend: tcp://x:1\nprotocol: 0.9\ntasks: /x\ntmpdir: /x\nstore: /x\n"
+                           "user: x\nseccomp: /x\nlimits: {jobs: 1, all-students: 1, pids: 5}\n"
+                           "friendly-name: x\nconcurrency: 2\nverbose: yes\n"
+                           "environments: {gcc: }\ndrain-time: 1\n",
+                           &new, NULL),
+                     0);
+    agent_config_reload(&c, &new, restart, sizeof(restart));
+    assert_string_equal(restart,
+                        "backend, protocol, tasks, tmpdir, store, user, seccomp, limits.jobs, "
+                        "limits.all-students");
+    assert_null(c.backend);
+    assert_string_equal(c.protocol, "main");
+    assert_int_equal(c.jobs, 200);
+    assert_string_equal(c.friendly_name, "x");
+    assert_int_equal(c.concurrency, 2);
+    assert_int_equal(c.drain_seconds, 1);
+    assert_int_equal(c.limits.pids, 5);
+    assert_int_equal(c.environments.n, 1);
+    assert_true(c.verbose);
 }
 
 static void empty_files_change_nothing(void **state)
@@ -97,7 +226,16 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_null(c.user);
     assert_true(strlen(c.friendly_name) > 0);
     assert_int_equal(c.concurrency, 0);
-    assert_int_equal(c.frame_max, 64 << 20);
+    assert_string_equal(c.protocol, "main");
+    assert_int_equal(c.jobs, 200);
+    assert_int_equal(c.students, 512);
+    assert_int_equal(c.limits.pids, 4096);
+    assert_int_equal(c.limits.frame, 64 << 20);
+    assert_int_equal(c.limits.archive, 64 << 20);
+    assert_int_equal(c.limits.students, 32);
+    assert_int_equal(c.limits.time + c.limits.hard_time + c.limits.memory, 0);
+    assert_int_equal(c.environments.n, 0);
+    assert_false(c.verbose);
 }
 
 static void faults_name_their_place(void **state)
@@ -109,7 +247,18 @@ static void faults_name_their_place(void **state)
         {"store: /s\nlimits:\n  pid: 1\n", "a.yaml:3:3: unknown key \"pid\""},
         {"limits:\n  concurrency: 1\n", "a.yaml:2:3: unknown key \"concurrency\""},
         {"limits: {limits: {}}", "a.yaml:1:10: unknown key \"limits\""},
-        {"verbose: 1", "a.yaml:1:1: unknown key \"verbose\""},
+        {"verbose: 1", "a.yaml:1:10: \"verbose\" must be yes or no"},
+        {"protocol: 0.10",
+         "a.yaml:1:11: \"protocol\" must be one of main, 0.9, 0.8, 0.7, 0.6, 0.5"},
+        {"environments: [gcc]", "a.yaml:1:15: here must be keys with values"},
+        {"environments: {gcc: 1}", "a.yaml:1:21: here must be keys with values"},
+        {"environments:\n  gcc: {}\n  gcc: {}\n", "a.yaml:3:3: \"gcc\" is there twice"},
+        {"environments: {gcc: {memory: 1}}", "a.yaml:1:22: unknown key \"memory\""},
+        {"environments: {gcc: {limits: {jobs: 1}}}", "a.yaml:1:31: unknown key \"jobs\""},
+        {"environments: {gcc: {protocol: 3}}",
+         "a.yaml:1:32: \"protocol\" must be one of main, 0.9, 0.8, 0.7, 0.6, 0.5"},
+        {"environments: {gcc: {offer: perhaps}}", "a.yaml:1:29: \"offer\" must be yes or no"},
+        {"environments: {'': {}}", "a.yaml:1:16: here must be the name of an environment"},
         {"store: /a\nuser: x\nstore: /b\n", "a.yaml:3:1: \"store\" is there twice"},
         {"limits: {pids: 1}\nlimits: {pids: 2}\n", "a.yaml:2:1: \"limits\" is there twice"},
         {"store:\n", "a.yaml:1:7: \"store\" is empty"},
@@ -212,8 +361,10 @@ static void example_shows_the_defaults(void **state)
     assert_int_equal(agent_config_init(&c), 0);
     assert_int_equal(agent_config_init(&defaults), 0);
     /* Where the example says nothing, other values must survive it; what it says must change. */
-    c.pids = 1;
-    c.frame_max = 1;
+    memset(&c.limits, 1, sizeof(c.limits));
+    c.jobs = c.students = 1;
+    c.protocol = "0.5";
+    c.verbose = true;
     c.concurrency = 7;
     free(c.store);
     c.store = strdup("/elsewhere");
@@ -232,11 +383,9 @@ static void example_is_right_in_its_commented_lines_too(void **state)
     assert_int_equal(fd_read_file(AT_FDCWD, TEST_VECTORS "/../../docs/agent.yaml.example", &text,
                                   AGENT_CONFIG_MAX),
                      0);
-    for (size_t i = 0; i + 1 < text.size; i++)
-        if (text.data[i] == '#' && text.data[i + 1] != ' ')
-            text.data[i] = ' ';
-    for (char *p = strstr(buffer_string(&text), "\n "); p; p = strstr(p + 1, "\n "))
-        if (p[2] != ' ')
+    /* "#key" and "#    key" are settings, "# Word" is prose. */
+    for (char *p = strstr(buffer_string(&text), "\n#"); p; p = strstr(p + 1, "\n#"))
+        if (p[2] != ' ' || p[3] == ' ')
             memmove(p + 1, p + 2, strlen(p + 1));
     assert_int_equal(agent_config_init(&c), 0);
     if (agent_config_parse("example", (char *)text.data, strlen((char *)text.data), &c, &e) < 0)
@@ -245,12 +394,17 @@ static void example_is_right_in_its_commented_lines_too(void **state)
     assert_string_equal(c.tasks, "/srv/inginious/tasks");
     assert_string_equal(c.friendly_name, "grader-1");
     assert_string_equal(c.user, "dockless");
+    assert_int_equal(c.environments.n, 2);
+    assert_int_equal(environment_configs_find(&c.environments, "gcc", "")->limits.students, 4);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(environments_are_read),
+        cmocka_unit_test(options_are_checked_like_the_file),
+        cmocka_unit_test(what_cannot_be_reloaded_is_named),
         cmocka_unit_test(empty_files_change_nothing),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(faults_name_their_place),

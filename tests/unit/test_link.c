@@ -31,13 +31,14 @@ static int on_hello(void *userdata, struct buffer *out)
     return buffer_append(out, "hello", 5);
 }
 
-static void on_message(void *userdata, const void *frame, size_t size)
+static bool on_message(void *userdata, const void *frame, size_t size)
 {
     struct fixture *f = userdata;
 
     (void)frame;
     f->messages++;
     f->last_size = size;
+    return true;
 }
 
 static void on_lost(void *userdata)

@@ -28,7 +28,7 @@ static struct grading_result check(const char *json, int expected)
     vectors_pack(&pack, o);
     json_decref(o);
     assert_int_equal(pack.error, 0);
-    if (grading_result_check(span_of(&b), &r) != expected)
+    if (grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX, span_of(&b), &r) != expected)
         fail_msg("%s: not %d but \"%s\"", json, expected, r.text);
     return r;
 }
@@ -137,7 +137,9 @@ static void absent_result_is_told(void **state)
     struct grading_result r;
 
     (void)state;
-    assert_int_equal(grading_result_check((struct wire_span){0}, &r), 1);
+    assert_int_equal(
+        grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX, (struct wire_span){0}, &r),
+        1);
     assert_string_equal(r.text, REFUSAL "Grading container did not return any result.");
     assert_defaults_after_refusal(&r);
     grading_result_clear(&r);
@@ -203,7 +205,9 @@ static void float32_is_a_float(void **state)
     struct grading_result r;
 
     (void)state;
-    assert_int_equal(grading_result_check((struct wire_span){map, sizeof(map) - 1}, &r), 0);
+    assert_int_equal(grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX,
+                                          (struct wire_span){map, sizeof(map) - 1}, &r),
+                     0);
     assert_true(r.grade == 100.0);
     grading_result_clear(&r);
 }
@@ -300,7 +304,7 @@ static int check_depth(const char *key, size_t levels)
     for (size_t i = 1; i < levels; i++)
         wire_pack_array(&p, 1);
     wire_pack_nil(&p);
-    refused = grading_result_check(span_of(&b), &r);
+    refused = grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX, span_of(&b), &r);
     grading_result_clear(&r);
     return refused;
 }
@@ -330,7 +334,8 @@ static void long_unknown_keys_are_cut_between_characters(void **state)
     wire_pack_map(&p, 1);
     wire_pack_str(&p, key, sizeof(key) - 1);
     wire_pack_nil(&p);
-    assert_int_equal(grading_result_check(span_of(&b), &r), 1);
+    assert_int_equal(
+        grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX, span_of(&b), &r), 1);
     assert_true(r.text_size < 1100);
     assert_true(text_is_utf8(r.text, r.text_size));
     grading_result_clear(&r);
@@ -348,7 +353,9 @@ static void every_golden_result_is_accepted(void **state)
             if (v.head > 0 && strncmp(v.name, "result_", 7) == 0) {
                 _cleanup_buffer_ struct buffer result = vectors_field(&v, "result");
                 struct grading_result r;
-                assert_int_equal(grading_result_check(span_of(&result), &r), 0);
+                assert_int_equal(grading_result_check(wire_rules_of(WIRE_MAIN), WIRE_FRAME_MAX,
+                                                      span_of(&result), &r),
+                                 0);
                 grading_result_clear(&r);
                 seen++;
             }
