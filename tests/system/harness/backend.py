@@ -9,17 +9,19 @@ import uuid
 
 import zmq
 
-from . import messages
+from . import generations, messages
 from .host import time_scale
 
 PING_SECONDS = 1.0
 
 
 class Backend:
-    def __init__(self, address="tcp://127.0.0.1:*"):
+    def __init__(self, address="tcp://127.0.0.1:*", generation=generations.MAIN):
+        self.generation = generation
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.ROUTER)
         self.socket.linger = 0
+        self.socket.ipv6 = True
         self.socket.bind(address)
         self.address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.pings = True
@@ -41,7 +43,7 @@ class Backend:
         self.socket.send_multipart([self.peer, *parts])
 
     def send(self, kind, **fields):
-        self.send_raw(messages.pack({**fields, "@type": kind}))
+        self.send_raw(messages.pack(generations.to_agent(self.generation, kind, fields)))
 
     def new_job(self, task="course/task", **changes):
         """Sends BackendNewJob and returns the job's id.  Keyword arguments replace fields of the
@@ -110,7 +112,7 @@ class Backend:
         parts = self.socket.recv_multipart()
         if len(parts) != 2:
             raise AssertionError(f"{len(parts) - 1} frames in one message from the agent")
-        message = messages.check(parts[1])
+        message = messages.check(parts[1], self.generation)
         if message["@type"] == "AgentHello":
             self.peer = parts[0]
         elif parts[0] != self.peer:

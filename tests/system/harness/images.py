@@ -109,9 +109,10 @@ class Layout:
 
 
 def environment_labels(name, **extra):
+    """Labels of EXTRA that are None are left out."""
     prefix = "org.inginious.grading."
     labels = {"name": name, "agent_version": "4", **extra}
-    return {prefix + key: value for key, value in labels.items()}
+    return {prefix + key: value for key, value in labels.items() if value is not None}
 
 
 def make_raw(directory, name="raw", **labels):

@@ -1,11 +1,13 @@
-"""What an agent may say to the backend of generation "main", checked as strictly as the backend
-does it: one frame that it cannot read ends it for everybody."""
+"""What an agent may say to the backend, checked as strictly as the backend does it: one frame that it
+cannot read ends it for everybody. The tables are those of generation main."""
 
 import msgpack
 
+from . import generations
+
 NoneType = type(None)
 
-# For each message the exact set of keys, "@type" aside, and the types a value may have.
+# For each message the exact set of keys, its type aside, and the types a value may have.
 AGENT_MESSAGES = {
     "AgentHello": {
         "friendly_name": (str,),
@@ -70,27 +72,32 @@ def _check_done(message, frame):
         raise AssertionError("AgentJobDone: grade is not a 64-bit float")
 
 
-def _check_hello(message):
-    for kind, environments in message["available_environments"].items():
+def _check_hello(message, generation):
+    expected = generations.environment_fields(generation, ENVIRONMENT)
+    types = message.get("available_environments")
+    if types is None:
+        types = {"docker": message["available_containers"]}
+    for kind, environments in types.items():
         if type(kind) is not str or type(environments) is not dict:
             raise AssertionError(f"AgentHello: environments of {kind!r}: {environments!r}")
         for name, environment in environments.items():
-            _check_fields(f"AgentHello: environment {name!r}", environment, ENVIRONMENT)
+            _check_fields(f"AgentHello: environment {name!r}", environment, expected)
 
 
-def check(frame):
-    """The decoded message; AssertionError for a frame that the backend would not survive."""
+def check(frame, generation=generations.MAIN):
+    """The decoded message, as main would have it; AssertionError for a frame that the backend would not survive."""
     try:
         message = unpack(frame)
     except Exception as error:
         raise AssertionError(f"undecodable frame from the agent: {frame[:200]!r}: {error}") from error
-    if type(message) is not dict or message.get("@type") not in AGENT_MESSAGES:
+    kind = generations.kind_of(generation, message) if type(message) is dict else None
+    if kind not in AGENT_MESSAGES:
         raise AssertionError(f"unknown message from the agent: {message!r}")
-    kind = message["@type"]
-    fields = {key: value for key, value in message.items() if key != "@type"}
-    _check_fields(kind, fields, AGENT_MESSAGES[kind])
+    type_key = generations.type_key(generation)
+    fields = {key: value for key, value in message.items() if key != type_key}
+    _check_fields(kind, fields, generations.message_fields(generation, kind, AGENT_MESSAGES[kind]))
     if kind == "AgentJobDone":
         _check_done(message, frame)
     elif kind == "AgentHello":
-        _check_hello(message)
-    return message
+        _check_hello(message, generation)
+    return generations.from_agent(generation, kind, message)

@@ -8,14 +8,15 @@ from . import messages
 FEEDBACK = "The grader did not return a readable output : "
 
 
-def frame(message):
+def frame(message, order="!"):
+    """ORDER: "<" for images up to generation 0.7."""
     body = messages.pack(message)
-    return struct.pack("!I", len(body)) + body
+    return struct.pack(order + "I", len(body)) + body
 
 
-def result(**fields):
+def result(order="!", **fields):
     """A `result` frame with FIELDS as its result."""
-    return frame({"type": "result", "result": fields})
+    return frame({"type": "result", "result": fields}, order)
 
 
 SUCCESS = result(result="success", text="done", grade=100.0)
