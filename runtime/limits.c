@@ -8,6 +8,7 @@
 #include "limits.h"
 
 #include "base/clock.h"
+#include "weaken.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -156,7 +157,7 @@ int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits
     if (l->cpu_limit > 0)
         r = add_timer(l, event, &l->cpu,
                       later(started_usec, MAX(l->cpu_limit / l->cpus, LOOK_USEC_MIN)), on_cpu);
-    if (r >= 0 && limits->wall_time_usec > 0)
+    if (r >= 0 && limits->wall_time_usec > 0 && !weakened("wall-clock"))
         r = add_timer(l, event, &l->wall, later(started_usec, limits->wall_time_usec), on_wall);
     if (r < 0)
         return error_sys(e, r, "time limits");

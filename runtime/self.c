@@ -1,6 +1,7 @@
 #include "self.h"
 
 #include "base/fdio.h"
+#include "weaken.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +50,8 @@ int self_seal(char **argv, struct error *e)
     _cleanup_close_ int fd = -EBADF;
     int r = self_is_sealed();
 
+    if (weakened("sealed-program"))
+        return 0;
     if (r > 0) {
         /* execve(2) named the process after the descriptor. */
         prctl(PR_SET_NAME, NAME);

@@ -4,6 +4,7 @@
 
 #include "base/fdio.h"
 #include "runtime/sandbox.h"
+#include "weaken.h"
 
 #include <linux/sched.h>
 #include <signal.h>
@@ -91,7 +92,7 @@ static int lock_range(struct id_pool *p, uint32_t base)
     fd = openat(p->lock_dir_fd, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (!weakened("own-ids") && flock(fd, LOCK_EX | LOCK_NB) < 0) {
         int r = -errno;
         safe_close(fd);
         return r;
@@ -105,7 +106,7 @@ int id_range_lease(struct id_pool *p, struct id_range *ret, struct error *e)
     for (uint32_t i = 0; i < p->count; i++) {
         uint32_t base = p->first_id + i * SANDBOX_ID_RANGE;
         int fd;
-        if (p->ranges[i].leased)
+        if (p->ranges[i].leased && !weakened("own-ids"))
             continue;
         fd = lock_range(p, base);
         if (fd == -EWOULDBLOCK)

@@ -355,5 +355,7 @@ int main(void)
         print_message("[  SKIPPED ] needs root\n");
         return 77;
     }
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
