@@ -12,6 +12,7 @@
 
 const struct command commands[] = {
     {"INGInious", command_inginious},
+    {"_run_student", command_run_student_module},
     {"_run_student_intern", command_run_student_intern},
     {"archive", command_archive},
     {"feedback", command_feedback},

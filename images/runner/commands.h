@@ -34,6 +34,7 @@ int command_getinput(const struct invocation *c);
 int command_parsetemplate(const struct invocation *c);
 int command_archive(const struct invocation *c);
 int command_run_student(const struct invocation *c);
+int command_run_student_module(const struct invocation *c);
 int command_ssh_student(const struct invocation *c);
 int command_rst_code(const struct invocation *c);
 int command_rst_image(const struct invocation *c);

@@ -1,6 +1,8 @@
 /* run_student and ssh_student: a command in a container of its own, which looks from here as if it
- * ran in place. See students.h for how PID 1 is asked. What the student container is told, over a
- * socket that is mounted into it, is described in student_link.h. */
+ * ran in place. _run_student is the same for the Python module: where the command is to run, and
+ * which signals it gets, is said by whoever calls it. See students.h for how PID 1 is asked. What
+ * the student container is told, over a socket that is mounted into it, is described in
+ * student_link.h. */
 #include "commands.h"
 
 #include "student_link.h"
@@ -34,7 +36,9 @@ static const int passed_signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2
 struct link {
     char socket_id[32];
     char path[64];
-    int main_fd, listen_fd, student_fd, signal_fd;
+    int main_fd, listen_fd, student_fd;
+    int signal_fd;  /* signals of this process, for the command */
+    int numbers_fd; /* their numbers from somebody else, instead, three digits each */
     char *container_id;
     int retval; /* -1: not yet known */
 };
@@ -47,6 +51,7 @@ static void link_clear(struct link *l)
     l->listen_fd = safe_close(l->listen_fd);
     l->student_fd = safe_close(l->student_fd);
     l->signal_fd = safe_close(l->signal_fd);
+    l->numbers_fd = safe_close(l->numbers_fd);
     free(l->container_id);
 }
 
@@ -150,6 +155,21 @@ static int pass_signals(struct link *l)
     return 0;
 }
 
+/* Numbers come as they go on; a pipe keeps the few bytes of one together. */
+static int pass_numbers(struct link *l)
+{
+    char numbers[STUDENT_SIGNALS_MAX];
+    ssize_t n = read(l->numbers_fd, numbers, sizeof(numbers));
+
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+    if (n == 0)
+        l->numbers_fd = safe_close(l->numbers_fd);
+    else
+        send(l->student_fd, numbers, (size_t)n, MSG_NOSIGNAL);
+    return 0;
+}
+
 /* The student container has connected: says hello, is given the fds and told what to do. */
 static int greet(struct link *l, const struct student_command *command, struct error *e)
 {
@@ -192,6 +212,7 @@ static int serve(struct link *l, struct student_command *command, struct error *
             {.fd = l->container_id ? l->listen_fd : -EBADF, .events = POLLIN},
             {.fd = l->student_fd >= 0 ? l->signal_fd : -EBADF, .events = POLLIN},
             {.fd = password ? l->student_fd : -EBADF, .events = POLLIN},
+            {.fd = l->student_fd >= 0 ? l->numbers_fd : -EBADF, .events = POLLIN},
         };
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
             return error_sys(e, -errno, "poll");
@@ -206,20 +227,24 @@ static int serve(struct link *l, struct student_command *command, struct error *
             pass_password(l);
             password = false;
         }
+        if (k >= 0 && fds[4].revents)
+            k = pass_numbers(l);
     }
     return k;
 }
 
+/* NUMBERS_FD: -EBADF, or instead of this process's signals; owned. */
 static int run(const struct invocation *c, const struct runner_student *student,
-               struct student_command *command)
+               struct student_command *command, int numbers_fd)
 {
     struct link l = {.main_fd = -EBADF,
                      .listen_fd = -EBADF,
                      .student_fd = -EBADF,
                      .signal_fd = -EBADF,
+                     .numbers_fd = numbers_fd,
                      .retval = -1};
     struct error e = ERROR_INIT;
-    int k = watch_signals(&l, &e), status;
+    int k = numbers_fd < 0 ? watch_signals(&l, &e) : 0, status;
 
     if (k >= 0)
         k = listen_student(&l, &e);
@@ -295,8 +320,9 @@ static int read_limits(const struct invocation *c, const struct args *a, struct 
     return 0;
 }
 
+/* What only _run_student can say otherwise: WORKING_DIR (NULL: the present one) and NUMBERS_FD. */
 static int start(const struct invocation *c, const struct args *a, struct runner_student *s,
-                 const char *command_line)
+                 const char *command_line, const char *working_dir, int numbers_fd)
 {
     struct student_command command = {
         .command = command_line, .teardown = args_value(a, TEARDOWN), .ssh = s->ssh};
@@ -305,14 +331,16 @@ static int start(const struct invocation *c, const struct args *a, struct runner
     if (read_limits(c, a, s) < 0)
         return 2;
     open_stdio();
-    cwd = getcwd(NULL, 0);
-    if (!cwd) {
-        fprintf(stderr, "%s: the working directory: %s\n", c->name, strerror(errno));
-        return STATUS_ERROR;
+    if (!working_dir) {
+        working_dir = cwd = getcwd(NULL, 0);
+        if (!cwd) {
+            fprintf(stderr, "%s: the working directory: %s\n", c->name, strerror(errno));
+            return STATUS_ERROR;
+        }
     }
-    command.working_dir = cwd;
+    command.working_dir = working_dir;
     command.user = s->run_as_root ? "root" : "worker";
-    return run(c, s, &command);
+    return run(c, s, &command, numbers_fd);
 }
 
 int command_run_student(const struct invocation *c)
@@ -339,7 +367,39 @@ int command_run_student(const struct invocation *c)
     if (k < 0)
         return command_failed(c, k, &none);
     s.share_network = a.value[SHARE_NETWORK] != NULL;
-    return start(c, &a, &s, line);
+    return start(c, &a, &s, line, NULL, -EBADF);
+}
+
+int command_run_student_module(const struct invocation *c)
+{
+    enum { SHARE_NETWORK = COMMON_OPTIONS, WORKING_DIR, SIGNALS, SSH };
+    static const struct args_spec spec = {
+        .summary = "run_student for the Python module of run scripts.",
+        .options = {COMMON,
+                    {0, "share-network", NULL, "in the network of this container"},
+                    {0, "working-dir", "DIR", "where the command runs"},
+                    {0, "signals", "FD", "where numbers of signals for it come from"},
+                    {0, "ssh", NULL, "the student may log in afterwards"}},
+        .rest = ARGS_REST_COMMAND,
+        .rest_name = "cmd",
+    };
+    _cleanup_args_ struct args a;
+    struct runner_student s = {.ssh = false};
+    long numbers_fd = -EBADF;
+    int k = args_parse(&spec, c->name, c->argv, &a);
+
+    if (k >= 0)
+        return k;
+    if (a.value[SIGNALS] && args_integer(c->name, "signals", a.value[SIGNALS], &numbers_fd) < 0)
+        return 2;
+    if (numbers_fd >= 0 && fd_set_nonblock((int)numbers_fd, true) < 0) {
+        fprintf(stderr, "%s: --signals: %s\n", c->name, strerror(EBADF));
+        return STATUS_ERROR;
+    }
+    s.share_network = a.value[SHARE_NETWORK] != NULL;
+    s.ssh = a.value[SSH] != NULL;
+    return start(c, &a, &s, a.n_positional ? a.positional[0] : "", a.value[WORKING_DIR],
+                 (int)numbers_fd);
 }
 
 int command_ssh_student(const struct invocation *c)
@@ -355,5 +415,5 @@ int command_ssh_student(const struct invocation *c)
     struct runner_student s = {.ssh = true};
     int k = args_parse(&spec, c->name, c->argv, &a);
 
-    return k >= 0 ? k : start(c, &a, &s, args_value(&a, SETUP));
+    return k >= 0 ? k : start(c, &a, &s, args_value(&a, SETUP), NULL, -EBADF);
 }

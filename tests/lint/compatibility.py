@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 """Every test that docs/compatibility.md names exists, and no row of its tables is without one."""
 
+import os
 import re
 import sys
 
 
 def exists(root, name):
     kind, file, case = re.match(r"([a-z]+)\.([a-z0-9_]+)[./](\w+)$", name).groups()
-    if kind == "system":
-        path, words = f"{root}/tests/system/test_{file}.py", rf"^    def test_{case}\("
+    python = f"{root}/tests/{kind}/test_{file}.py"
+    if os.path.exists(python):
+        path, words = python, rf"^    def test_{case}\("
     else:
         path, words = f"{root}/tests/{kind}/test_{file}.c", rf"^static void {case}\("
     try:

@@ -43,8 +43,13 @@ def _load(store, reference):
         raise AssertionError(f"image load {reference}: {done.stderr}")
 
 
-def make_store(directory):
-    """A store with the image `raw` and, where it was built, `default`."""
+def make_store(directory, *layouts):
+    """A store with the images of these OCI layouts; without them with the image `raw` and, where it
+    was built, `default`."""
+    if layouts:
+        for layout in layouts:
+            _load(directory, f"oci:{layout}")
+        return
     with tempfile.TemporaryDirectory() as scratch:
         images.make_raw(scratch + "/raw")
         _load(directory, f"oci:{scratch}/raw:raw")
