@@ -12,6 +12,10 @@ static const struct cli_verb verbs[] = {
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},
     {"image load", "load a local image into the store", cli_image_load},
+    {"image prune", "take away layers that no image needs", cli_image_prune},
+    {"image rm", "remove images from the store", cli_image_rm},
+    {"image tag", "give an image of the store a further name", cli_image_tag},
+    {"image verify", "compare the store with what was unpacked", cli_image_verify},
     {"run", "run one command in a sandbox", cli_run, true},
     {"version", "print the version", cli_version},
 };

@@ -20,6 +20,10 @@ int cli_grade(int argc, char **argv);
 int cli_image_inspect(int argc, char **argv);
 int cli_image_list(int argc, char **argv);
 int cli_image_load(int argc, char **argv);
+int cli_image_prune(int argc, char **argv);
+int cli_image_rm(int argc, char **argv);
+int cli_image_tag(int argc, char **argv);
+int cli_image_verify(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

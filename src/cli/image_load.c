@@ -1,21 +1,21 @@
 /* dockless image load */
 #include "cli/image_verb.h"
 
-#include "base/clock.h"
 #include "base/text.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 
-/* Between two progress lines: often enough to look alive. */
-#define PROGRESS_INTERVAL (100 * USEC_PER_MSEC)
-
 static const struct image_verb verb = {
     .verb = "image load",
     .help = "Usage: dockless image load [OPTION...] REFERENCE\n\n"
-            "Loads a local image into the store. REFERENCE is oci:DIRECTORY[:REFERENCE], an OCI\n"
-            "image layout as skopeo, umoci, podman and buildah write it. Digests and sizes are\n"
-            "verified; layers that the store has are not unpacked again.\n\n"
+            "Loads a local image into the store. REFERENCE is one of\n\n"
+            "  oci:DIR[:REF]              an OCI image layout (skopeo, umoci, podman, buildah)\n"
+            "  oci-archive:FILE[:REF]     one in a tar archive\n"
+            "  docker-archive:FILE[:REF]  what 'docker save' writes\n"
+            "  dir:DIR                    what 'skopeo copy ... dir:DIR' writes\n\n"
+            "REF may be @N for the image at place N. Digests and sizes are verified; layers that\n"
+            "the store has are not unpacked again.\n\n"
             "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT
             "), made where it is missing\n"
             "  --name NAME          name in the store (default: that of the reference)\n"
@@ -24,32 +24,10 @@ static const struct image_verb verb = {
     .takes_name = true,
 };
 
-struct progress {
-    uint64_t last;
-    int shown; /* columns of the line on the terminal */
-};
-
 static void show_progress(void *userdata, const char *what, uint64_t done, uint64_t total)
 {
-    struct progress *p = userdata;
-    uint64_t now = clock_monotonic_usec();
-    char line[128];
-    int n;
-
-    if (now - p->last < PROGRESS_INTERVAL)
-        return;
-    p->last = now;
-    n = snprintf(line, sizeof(line), "%s: %" PRIu64 " of %" PRIu64 " KiB", what, done >> 10,
-                 total >> 10);
-    fprintf(stderr, "\r%-*s", p->shown, line);
-    fflush(stderr);
-    p->shown = n;
-}
-
-static void end_progress(const struct progress *p)
-{
-    if (p->shown > 0)
-        fprintf(stderr, "\r%*s\r", p->shown, "");
+    image_progress_show(userdata, "%s: %" PRIu64 " of %" PRIu64 " KiB", what, done >> 10,
+                        total >> 10);
 }
 
 static int print_text(const struct image *image)
@@ -70,7 +48,7 @@ static int print_text(const struct image *image)
 int cli_image_load(int argc, char **argv)
 {
     struct image_verb_options o;
-    struct progress progress = {0};
+    struct image_progress progress = {0};
     struct image_load_options load = {0};
     _cleanup_(image_store_close_p) struct image_store *store = NULL;
     _cleanup_(image_free_p) struct image *image = NULL;
@@ -89,7 +67,7 @@ int cli_image_load(int argc, char **argv)
     r = image_store_open(o.store, IMAGE_STORE_CHANGE, &store, &e);
     if (r >= 0)
         r = image_load(store, argv[optind], &load, &image, &e);
-    end_progress(&progress);
+    image_progress_end(&progress);
     if (r < 0)
         return cli_fail(verb.verb, &e);
     if (o.format == CLI_JSON)

@@ -1,7 +1,15 @@
 #include "cli/image_verb.h"
 
+#include "base/clock.h"
+#include "base/text.h"
+
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* Between two progress lines: often enough to look alive. */
+#define PROGRESS_INTERVAL (100 * USEC_PER_MSEC)
 
 int image_verb_parse(const struct image_verb *v, int argc, char **argv,
                      struct image_verb_options *ret)
@@ -74,4 +82,39 @@ const char *image_verb_size(uint64_t bytes, char *buf)
     else
         snprintf(buf, IMAGE_VERB_SIZE_TEXT, "%.1f %s", value, units[unit]);
     return buf;
+}
+
+char *image_verb_printable(const char *text)
+{
+    char *copy = strdup(text);
+    bool utf8 = text_is_utf8(text, strlen(text));
+
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127 || (!utf8 && (unsigned char)*p > 127))
+            *p = '?';
+    return copy;
+}
+
+void image_progress_show(struct image_progress *p, const char *format, ...)
+{
+    uint64_t now = clock_monotonic_usec();
+    char line[128];
+    va_list ap;
+
+    if (now - p->last < PROGRESS_INTERVAL)
+        return;
+    p->last = now;
+    va_start(ap, format);
+    vsnprintf(line, sizeof(line), format, ap);
+    va_end(ap);
+    fprintf(stderr, "\r%-*s", p->shown, line);
+    fflush(stderr);
+    p->shown = (int)strlen(line);
+}
+
+void image_progress_end(struct image_progress *p)
+{
+    if (p->shown > 0)
+        fprintf(stderr, "\r%*s\r", p->shown, "");
+    p->shown = 0;
 }

@@ -23,6 +23,19 @@ int image_verb_parse(const struct image_verb *v, int argc, char **argv,
 /** Prints JSON (whose reference it takes) and a newline; EXIT_SUCCESS, or EXIT_FAILURE with a line
  * on stderr. */
 int image_verb_print(const struct image_verb *v, json_t *json);
+/** TEXT with control characters and what is not UTF-8 as '?', for terminals and JSON. The caller
+ * frees; NULL when there is no memory. */
+char *image_verb_printable(const char *text);
+
+/** A line on a terminal that says how far something is; {0} begins. */
+struct image_progress {
+    uint64_t last;
+    int shown; /* columns of the line */
+};
+/** Shows the line, unless the last one is younger than people can read. */
+void image_progress_show(struct image_progress *p, const char *format, ...) _printf_(2, 3);
+void image_progress_end(struct image_progress *p);
+
 /** EXIT_SUCCESS when everything printed has reached stdout. */
 int image_verb_flush(const struct image_verb *v);
 /** BYTES for people: "145.2 MiB", in BUF of IMAGE_VERB_SIZE_TEXT. */

@@ -6,7 +6,7 @@
  *     leads out of it. The kernel lets anybody make 0/0 character devices, overlayfs's whiteouts;
  *     real device nodes are beyond a user namespace;
  *   - an empty network namespace, and no system call to make a socket;
- *   - a filter that knows only the calls of reading a pipe, writing files, memory and threads;
+ *   - a filter that knows only the calls of reading, writing files, memory and threads;
  *   - bounds on memory; no core files; it dies with its parent. */
 #include "image/confine.h"
 

@@ -139,6 +139,50 @@ struct image_load_options {
 int image_load(struct image_store *s, const char *reference,
                const struct image_load_options *options, struct image **ret_image, struct error *e);
 
+/* --- changing what the store has; all of these want IMAGE_STORE_CHANGE --- */
+
+/** Gives the image NAME (or digest prefix) the further name NEW_NAME, which another image may have
+ * had. */
+int image_store_tag(struct image_store *s, const char *name, const char *new_name, struct error *e);
+/** Removes the name NAME, or the one of the image that this digest prefix means. Its layers stay
+ * until image_store_prune(). *ret_held tells that somebody uses it. */
+int image_store_remove(struct image_store *s, const char *name, bool *ret_held, struct error *e);
+
+struct image_pruned {
+    uint64_t layers, bytes; /* taken away, and what their files contained */
+    uint64_t held;          /* layers that no name needs, but somebody who runs from them */
+};
+typedef void (*image_pruned_fn)(void *userdata, const char *diff_id, uint64_t bytes);
+
+/** Takes away the layers that no name and no holder needs, and what loads that were killed left.
+ * TELL (may be NULL) is called for each layer that went. */
+int image_store_prune(struct image_store *s, image_pruned_fn tell, void *userdata,
+                      struct image_pruned *ret, struct error *e);
+
+/* --- verifying --- */
+
+struct image_fault {
+    const char *layer; /* diffID */
+    const char *path;  /* in the layer; "" where it is about the layer */
+    const char *what;  /* "its content, owner or mode has changed" */
+};
+struct image_verified {
+    uint64_t layers, files, faults;
+};
+struct image_verify_options {
+    void (*fault)(void *userdata, const struct image_fault *fault); /* may be NULL */
+    image_progress_fn progress;                                     /* may be NULL */
+    void *userdata;
+};
+
+/** Reads every file of the image NAME, or of all images for NULL, and compares it with the checksum
+ * taken when it was unpacked. Faults are no error. */
+int image_store_verify(struct image_store *s, const char *name,
+                       const struct image_verify_options *options, struct image_verified *ret,
+                       struct error *e);
+
+/* --- using an image --- */
+
 /** The image that a user means by TEXT, ready to run from and held until image_free():
  *   - "rootfs:DIR": that directory as it is; nothing is copied. `directory` is set, there are no
  *     layers, digest or id, and the configuration is that of OPTIONS;

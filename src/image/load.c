@@ -107,8 +107,9 @@ static int unpack_layers(struct load *l, struct error *e)
         bool there = false;
         int r = store_has_layer(l->store, &l->diff_ids[i], &there, e);
         if (r >= 0 && !there && !unpacked_before(l, i)) {
-            r = unpack_one(l, i, e);
             l->fresh[i] = true;
+            if (!store_has_unfinished(l->store, &l->diff_ids[i]))
+                r = unpack_one(l, i, e);
         }
         if (r < 0)
             return error_prefix(e, r, "layer %s",
@@ -164,8 +165,9 @@ static int make_seam(struct load *l, struct error *e)
     bool there = false;
     int r = store_has_layer(l->store, digest, &there, e);
 
-    if (r >= 0 && !there) {
+    if (r >= 0 && !there)
         l->seam_fresh = true;
+    if (l->seam_fresh && !store_has_unfinished(l->store, digest)) {
         r = store_begin_layer(l->store, digest, &fd, e);
         if (r >= 0)
             r = seam_make(l->seam, fd, &notes, e);
@@ -282,10 +284,9 @@ int image_load(struct image_store *s, const char *reference,
         r = commit_layers(&l, e);
     if (r >= 0)
         r = store_commit_record(s, l.image, e);
-    if (r < 0) {
-        store_empty_tmp(s, NULL);
+    store_empty_tmp(s, NULL);
+    if (r < 0)
         return r;
-    }
     /* Nobody else changes the store before it is closed. */
     r = store_hold_image(s, l.image, e);
     if (r < 0)

@@ -54,6 +54,7 @@ void layer_notes_clear(struct layer_notes *n)
 {
     for (int i = 0; i < LAYER_LISTS; i++)
         path_list_clear(&n->lists[i]);
+    buffer_clear(&n->sums);
 }
 
 static json_t *list_to_json(const struct path_list *l)

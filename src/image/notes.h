@@ -2,6 +2,7 @@
  * leading slash, no "." or "..", "" for the layer's root. */
 #pragma once
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -36,6 +37,8 @@ struct layer_notes {
     uint64_t dropped_devices;
     uint64_t dropped_xattrs;
     struct path_list lists[LAYER_LISTS];
+    struct buffer sums; /* sums.h; kept in a file of their own */
+    bool sums_stale;    /* entries were replaced, or never counted: they have to be taken again */
 };
 
 void layer_notes_clear(struct layer_notes *n);

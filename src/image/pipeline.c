@@ -33,6 +33,7 @@ struct ring {
 struct pipeline {
     struct ring ring;
     int in_fd;
+    uint64_t in_left;
     enum layer_compression compression;
     int inflate_result, hash_result;
     struct error inflate_error;
@@ -108,13 +109,17 @@ static void end_read(struct ring *r, int reader)
 
 static ssize_t read_input(void *userdata, void *data, size_t size)
 {
-    const struct pipeline *p = userdata;
+    struct pipeline *p = userdata;
     ssize_t n;
 
+    size = (size_t)MIN((uint64_t)size, p->in_left);
     do
         n = read(p->in_fd, data, size);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    if (n < 0)
+        return -errno;
+    p->in_left -= (uint64_t)n;
+    return n;
 }
 
 static int inflate_all(struct pipeline *p)
@@ -222,7 +227,7 @@ static int run_threads(struct pipeline *p, int root_fd, struct layer_notes *note
     return r;
 }
 
-int pipeline_run(int in_fd, enum layer_compression compression, int root_fd,
+int pipeline_run(int in_fd, uint64_t in_size, enum layer_compression compression, int root_fd,
                  struct layer_notes *notes, struct digest *ret_diff_id, struct error *e)
 {
     _cleanup_free_ uint8_t *slots = aligned_alloc(4096, SLOT_COUNT * SLOT_SIZE);
@@ -232,6 +237,7 @@ int pipeline_run(int in_fd, enum layer_compression compression, int root_fd,
                  .drained = PTHREAD_COND_INITIALIZER,
                  .slots = slots},
         .in_fd = in_fd,
+        .in_left = in_size,
         .compression = compression,
     };
     int r;

@@ -12,7 +12,7 @@
 #include "image/notes.h"
 #include "image/oci.h"
 
-/** Unpacks the compressed stream of IN_FD below ROOT_FD; *ret_diff_id is the digest of all of it.
- */
-int pipeline_run(int in_fd, enum layer_compression compression, int root_fd,
+/** Unpacks the compressed stream of IN_FD, IN_SIZE bytes from its position on, below ROOT_FD;
+ * *ret_diff_id is the digest of all of it. */
+int pipeline_run(int in_fd, uint64_t in_size, enum layer_compression compression, int root_fd,
                  struct layer_notes *notes, struct digest *ret_diff_id, struct error *e);

@@ -39,10 +39,32 @@ int store_hold_record(int record_fd);
 /** Holds the record that has just been committed. */
 int store_hold_image(struct image_store *s, struct image *image, struct error *e);
 /** Takes the record FILE out of images/ and puts tmp/SUCCESSOR in its place, if that is not NULL. A
- * record that somebody holds stays in leaving/, where it goes on naming the layers it needs. */
+ * record that somebody holds stays in leaving/, where it goes on naming the layers it needs.
+ * *ret_held (may be NULL) says so. */
 int store_retire_record(struct image_store *s, const char *file, const char *successor,
-                        struct error *e);
+                        bool *ret_held, struct error *e);
 /** Makes the moved layers durable, then the record visible. */
 int store_commit_record(struct image_store *s, const struct image *image, struct error *e);
 /** Removes whatever lies in tmp/. */
 int store_empty_tmp(struct image_store *s, struct error *e);
+/** Removes from tmp/ all but complete layers of a load that was killed. */
+int store_tidy_tmp(struct image_store *s, struct error *e);
+/** Whether tmp/ has the layer, complete, from a load that was killed. */
+bool store_has_unfinished(struct image_store *s, const struct digest *diff_id);
+/** The checksums of a layer in layers/ (sums.h), sorted. */
+int store_read_sums(struct image_store *s, const struct digest *diff_id, struct buffer *ret,
+                    struct error *e);
+/** Takes a layer out of layers/. Nobody may need it any more. */
+int store_remove_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
+/** Calls EACH for everything in layers/, for one layer up to three times; ends at a negative value.
+ */
+int store_each_layer(struct image_store *s,
+                     int (*each)(void *userdata, const struct digest *diff_id, struct error *e),
+                     void *userdata, struct error *e);
+
+/** "image store DIR: WHAT: " and the text of CODE; returns CODE. */
+int store_error(const struct image_store *s, int code, struct error *e, const char *what);
+/** flock(2), again where a signal interrupted it. */
+int store_lock(int fd, int how);
+/** Makes or replaces a file, on disk when this returns. */
+int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t size);

@@ -35,7 +35,8 @@ static int make_root(struct layer_tree *t, const struct tar_entry *entry, struct
 
     if (entry->type != TAR_DIRECTORY)
         return error_set(e, -EBADMSG, "the layer's root can only be a directory");
-    r = tree_set_attributes(t, t->root_fd, entry, e);
+    t->parent_stale = true; /* it may be set-gid from now on */
+    r = tree_set_attributes(t, t->root_fd, entry, NULL, e);
     t->root_described = true;
     return r < 0 ? r : tree_describe_directory(t, "", &entry->mtime, e);
 }
@@ -43,20 +44,24 @@ static int make_root(struct layer_tree *t, const struct tar_entry *entry, struct
 static int make_directory(struct layer_tree *t, int parent_fd, const struct entry_name *n,
                           const struct tar_entry *entry, struct error *e)
 {
+    /* In a set-gid directory it has that bit, too. */
+    const struct tree_made how = {entry->mode & 0777, t->parent_setgid};
+    bool plain = !t->parent_setgid, made;
     _cleanup_close_ int fd = -EBADF;
-    bool made;
-    int r = tree_make_directory(t, parent_fd, n->path, n->base, 0700, &made, e);
+    int r = tree_make_directory(t, parent_fd, n->path, n->base, how.mode, &made, e);
 
     if (r < 0)
         return r;
     fd = openat(parent_fd, n->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_sys(e, -errno, "open");
-    r = tree_set_attributes(t, fd, entry, e);
+    t->parent_stale |= strcmp(t->parent, n->path) == 0; /* likewise */
+    r = tree_set_attributes(t, fd, entry, made && plain ? &how : NULL, e);
     return r < 0 ? r : tree_describe_directory(t, n->path, &entry->mtime, e);
 }
 
-static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct error *e)
+static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct checksum *sum,
+                      struct error *e)
 {
     const uint8_t *data;
     uint64_t offset = 0, end = 0;
@@ -65,6 +70,7 @@ static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct e
 
     while ((r = tar_data(reader, &data, &n, &offset, e)) > 0) {
         end = offset + n;
+        checksum_update(sum, data, n);
         while (n > 0) {
             ssize_t written = pwrite(fd, data, n, (off_t)offset);
             if (written < 0 && errno == EINTR)
@@ -84,12 +90,23 @@ static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct e
     return 0;
 }
 
+static int add_sum(struct layer_tree *t, const struct checksum *sum, mode_t type,
+                   const struct tar_entry *entry, struct error *e)
+{
+    int r = sums_add(&t->notes->sums,
+                     checksum_file(sum, type | entry->mode, (uid_t)entry->uid, (gid_t)entry->gid));
+
+    return r < 0 ? error_sys(e, r, "remember a checksum") : 0;
+}
+
 static int make_file(struct layer_tree *t, int parent_fd, const struct entry_name *n,
                      const struct tar_entry *entry, struct tar_reader *reader, struct error *e)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry->mtime};
-    _cleanup_close_ int fd = openat(parent_fd, n->base, flags, 0600);
+    const struct tree_made made = {entry->mode & 0777, t->parent_setgid};
+    _cleanup_close_ int fd = openat(parent_fd, n->base, flags, made.mode);
+    struct checksum sum = {0};
     bool whiteout;
     int r;
 
@@ -97,27 +114,29 @@ static int make_file(struct layer_tree *t, int parent_fd, const struct entry_nam
         r = tree_clear_place(t, parent_fd, n->base, &whiteout, e);
         if (r < 0)
             return r;
-        fd = openat(parent_fd, n->base, flags, 0600);
+        fd = openat(parent_fd, n->base, flags, made.mode);
     }
     if (fd < 0)
         return error_sys(e, -errno, "create");
-    r = write_data(fd, reader, entry->size, e);
+    t->notes->sums_stale |= tar_is_sparse(reader);
+    r = write_data(fd, reader, entry->size, &sum, e);
     /* After the data: writing clears set-id bits and capabilities. */
     if (r >= 0)
-        r = tree_set_attributes(t, fd, entry, e);
+        r = tree_set_attributes(t, fd, entry, &made, e);
     if (r >= 0 && futimens(fd, times) < 0)
         r = error_sys(e, -errno, "set the time");
     t->notes->bytes += entry->size;
-    return r;
+    return r < 0 ? r : add_sum(t, &sum, S_IFREG, entry, e);
 }
 
 /* Owner, mode and time of what cannot or should not be opened. */
-static int set_by_name(int parent_fd, const char *base, const struct tar_entry *entry,
-                       struct error *e)
+static int set_by_name(struct layer_tree *t, int parent_fd, const char *base,
+                       const struct tar_entry *entry, struct error *e)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, entry->mtime};
 
-    if (fchownat(parent_fd, base, (uid_t)entry->uid, (gid_t)entry->gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if ((entry->uid != 0 || entry->gid != 0 || t->parent_setgid) &&
+        fchownat(parent_fd, base, (uid_t)entry->uid, (gid_t)entry->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return error_sys(e, -errno, "chown");
     if (entry->type == TAR_FIFO && fchmodat(parent_fd, base, entry->mode, 0) < 0)
         return error_sys(e, -errno, "chmod");
@@ -129,6 +148,8 @@ static int set_by_name(int parent_fd, const char *base, const struct tar_entry *
 static int make_symlink_or_fifo(struct layer_tree *t, int parent_fd, const struct entry_name *n,
                                 const struct tar_entry *entry, struct error *e)
 {
+    struct checksum sum = {0};
+    struct tar_entry link = *entry; /* whose mode the kernel sets */
     bool whiteout;
     int r = tree_drop_xattrs(t, entry, e);
 
@@ -144,7 +165,14 @@ static int make_symlink_or_fifo(struct layer_tree *t, int parent_fd, const struc
         r = mknodat(parent_fd, n->base, S_IFIFO | 0600, 0);
     if (r < 0)
         return error_sys(e, -errno, "create");
-    return set_by_name(parent_fd, n->base, entry, e);
+    r = set_by_name(t, parent_fd, n->base, entry, e);
+    if (r < 0)
+        return r;
+    if (entry->type == TAR_FIFO)
+        return add_sum(t, &sum, S_IFIFO, entry, e);
+    checksum_update(&sum, entry->link, strlen(entry->link));
+    link.mode = 0777;
+    return add_sum(t, &sum, S_IFLNK, &link, e);
 }
 
 /* Both ends by their directories' descriptors; the last component of neither is followed. */

@@ -66,12 +66,14 @@ static int set_xattr(struct layer_tree *t, int fd, const struct tar_xattr *xattr
 }
 
 int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *entry,
-                        struct error *e)
+                        const struct tree_made *made, struct error *e)
 {
-    if (fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid) < 0)
+    bool owned = made && entry->uid == 0 && entry->gid == 0 && !made->gid_inherited;
+
+    if (!owned && fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid) < 0)
         return error_sys(e, -errno, "chown");
-    /* After chown, which clears set-id bits. */
-    if (fchmod(fd, entry->mode) < 0)
+    /* After chown and writing, which clear set-id bits. */
+    if ((!made || made->mode != entry->mode || entry->mode & 07000) && fchmod(fd, entry->mode) < 0)
         return error_sys(e, -errno, "chmod");
     for (size_t i = 0; i < entry->n_xattrs; i++) {
         int r = set_xattr(t, fd, &entry->xattrs[i], e);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "image/entry.h"
+#include "image/sums.h"
 #include "image/tree.h"
 
 #include <sys/stat.h>
@@ -12,7 +13,9 @@ struct layer_tree {
     char parent[ENTRY_PATH_MAX + 1]; /* the directory last used and its descriptor */
     int parent_fd;                   /* -EBADF: none; the root's is not kept here */
     bool parent_stale;               /* the name may lead elsewhere by now */
-    struct path_list directories;    /* described by entries, with their times */
+    bool parent_gid_inherited;    /* the directory is set-gid: what is made in it has its group */
+    bool parent_setgid;           /* the same of the one that was asked for last */
+    struct path_list directories; /* described by entries, with their times */
     struct timespec *times;
     size_t times_capacity;
     bool root_described;
@@ -34,9 +37,16 @@ int tree_note(struct path_list *list, const char *path, struct error *e);
 /** A directory of the layer stands where the lower one was taken away. */
 int tree_note_replaced(struct layer_tree *t, const char *path, struct error *e);
 
-/** Owner, mode and attributes of an open file or directory; not its time. */
+/** What a file has from being made, by a writer whose ids are 0 and whose umask is 0. Most files of
+ * most images need no further call. */
+struct tree_made {
+    mode_t mode;
+    bool gid_inherited;
+};
+/** Owner, mode and attributes of an open file or directory; not its time. MADE is NULL for what may
+ * be older. */
 int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *entry,
-                        struct error *e);
+                        const struct tree_made *made, struct error *e);
 /** Counts attributes that this kind of file cannot have; refuses those that would steer overlayfs.
  */
 int tree_drop_xattrs(struct layer_tree *t, const struct tar_entry *entry, struct error *e);

@@ -47,6 +47,7 @@ int tree_clear_place(struct layer_tree *t, int parent_fd, const char *base, bool
     if (r < 0)
         return error_sys(e, r, "stat");
     *ret_whiteout = tree_is_whiteout(&st);
+    t->notes->sums_stale |= !*ret_whiteout;
     if (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
         t->parent_stale = true;
     if (!S_ISDIR(st.st_mode))
@@ -124,13 +125,17 @@ static int make_implied(struct layer_tree *t, const char *path, struct error *e)
 
 int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct error *e)
 {
+    struct stat st;
     int fd;
 
     if (!path[0]) {
+        /* Not worth remembering: few entries stand there. */
+        t->parent_setgid = true;
         *ret = t->root_fd;
         return 0;
     }
     if (t->parent_fd >= 0 && !t->parent_stale && strcmp(t->parent, path) == 0) {
+        t->parent_setgid = t->parent_gid_inherited;
         *ret = t->parent_fd;
         return 0;
     }
@@ -158,6 +163,12 @@ int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct er
     }
     if (fd < 0)
         return fd;
+    if (fstat(fd, &st) < 0) {
+        int r = -errno;
+        close(fd);
+        return error_sys(e, r, "stat");
+    }
+    t->parent_setgid = t->parent_gid_inherited = (st.st_mode & S_ISGID) != 0;
     memcpy(t->parent, path, strlen(path) + 1);
     *ret = t->parent_fd = fd;
     return 0;

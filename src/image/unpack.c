@@ -5,23 +5,28 @@
 #include "image/confine.h"
 #include "image/entry.h"
 #include "image/pipeline.h"
+#include "image/sums.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#define FEED_SIZE ((size_t)256 << 10)
-#define PIPE_SIZE (1 << 20) /* what an unprivileged process may have */
+#define HASH_SIZE ((size_t)256 << 10)
+/* How often the child's progress is looked at. */
+#define PROGRESS_MSEC 50
 
 /* What the child sends at its end, before the lists' bytes. Judged like foreign data. */
 struct report {
     struct error error;
     struct digest diff_id;
     uint64_t bytes, entries, dropped_devices, dropped_xattrs;
-    uint64_t list_sizes[LAYER_LISTS];
+    uint64_t list_sizes[LAYER_LISTS], sums_size;
+    bool sums_stale;
 };
 
 /* The child's first word: its namespaces wait for their ids, or a report of failure follows. */
@@ -41,6 +46,8 @@ static void send_report(const struct error *error, const struct digest *diff_id,
         .entries = notes->entries,
         .dropped_devices = notes->dropped_devices,
         .dropped_xattrs = notes->dropped_xattrs,
+        .sums_size = notes->sums_stale ? 0 : notes->sums.size,
+        .sums_stale = notes->sums_stale,
     };
 
     for (int i = 0; i < LAYER_LISTS; i++)
@@ -50,6 +57,7 @@ static void send_report(const struct error *error, const struct digest *diff_id,
     for (int i = 0; i < LAYER_LISTS; i++)
         if (fd_write_full(CHILD_REPORT, notes->lists[i].text, notes->lists[i].size) < 0)
             return;
+    fd_write_full(CHILD_REPORT, notes->sums.data, report.sums_size);
 }
 
 /* Keeps three descriptors at known numbers, and /dev/null in the places of stdio. */
@@ -83,7 +91,7 @@ static int wait_for_ids(struct error *e)
 
     if (fd_write_full(CHILD_REPORT, READY, 1) < 0)
         return error_set(e, -EPIPE, "the parent is gone");
-    if (fd_read_full(CHILD_INPUT, &go, 1) != 1)
+    if (fd_read_full(CHILD_REPORT, &go, 1) != 1)
         return error_set(e, -EPIPE, "the parent gave no ids");
     return 0;
 }
@@ -111,31 +119,12 @@ static void child(pid_t parent, int input, int report, const struct unpack_reque
     if (r >= 0) {
         /* The only way out: a descriptor of the host's mount. */
         close(CHILD_DIRECTORY);
-        r = pipeline_run(CHILD_INPUT, q->blob->compression, root_fd, &notes, &diff_id, &error);
+        r = pipeline_run(CHILD_INPUT, q->blob->size, q->blob->compression, root_fd, &notes,
+                         &diff_id, &error);
     }
     error.code = r < 0 ? r : 0;
-    /* The parent may be writing: it must learn that nobody reads before it reads the report. */
-    close(CHILD_INPUT);
     send_report(&error, &diff_id, &notes);
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-/* A write whose reader is gone returns -EPIPE without the signal, whatever the caller does with
- * SIGPIPE: it is blocked and taken from the queue. */
-static int write_quietly(int fd, const void *data, size_t size)
-{
-    const struct timespec at_once = {0};
-    sigset_t pipe_set, old;
-    int r;
-
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
-    r = fd_write_full(fd, data, size);
-    if (r == -EPIPE && !sigismember(&old, SIGPIPE))
-        sigtimedwait(&pipe_set, NULL, &at_once);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return r;
 }
 
 /* An uncompressed blob is the very stream that the child hashes for the diffID: once is enough. Of
@@ -146,35 +135,38 @@ static bool child_hashes_blob(const struct unpack_request *q)
            (q->blob->compression == LAYER_PLAIN && digest_equal(&q->blob->digest, q->diff_id));
 }
 
-/* Reads the blob to its end, hashing it and copying it to FD as long as anybody reads there, unless
- * FD is negative. To the end even when the child has given up, since a wrong digest explains
- * anything else. */
-static int read_blob(const struct unpack_request *q, int fd, struct hasher *hasher, struct error *e)
+/* The child reads by the position of the file's descriptor, which both share; we do not move it. */
+static void tell_progress(const struct unpack_request *q)
 {
-    _cleanup_free_ uint8_t *data = malloc(FEED_SIZE);
+    off_t at = lseek(q->file->fd, 0, SEEK_CUR);
+
+    if (q->progress && at >= 0)
+        q->progress(q->userdata, MIN((uint64_t)at - q->file->offset, q->blob->size));
+}
+
+static int hash_all(const struct unpack_request *q, struct hasher *hasher, struct error *e)
+{
+    _cleanup_free_ uint8_t *data = malloc(HASH_SIZE);
     uint64_t done = 0;
 
     if (!data)
         return error_sys(e, -ENOMEM, "buffer");
     while (done < q->blob->size) {
-        size_t want = (size_t)MIN((uint64_t)FEED_SIZE, q->blob->size - done);
+        size_t want = (size_t)MIN((uint64_t)HASH_SIZE, q->blob->size - done);
         ssize_t n = image_file_read(q->file, done, data, want);
         if (n < 0)
             return error_sys(e, (int)n, "read the blob");
         if (n == 0)
             return error_set(e, -EBADMSG, "the blob has become shorter");
-        if (fd >= 0 && write_quietly(fd, data, (size_t)n) < 0)
-            fd = -EBADF;
-        if (hasher->context && hasher_update(hasher, data, (size_t)n) < 0)
+        if (hasher_update(hasher, data, (size_t)n) < 0)
             return error_set(e, -EIO, "cannot hash");
         done += (uint64_t)n;
-        if (q->progress)
-            q->progress(q->userdata, done);
+        tell_progress(q);
     }
     return 0;
 }
 
-static int read_and_hash_blob(const struct unpack_request *q, int fd, struct error *e)
+static int hash_blob(const struct unpack_request *q, struct error *e)
 {
     _cleanup_hasher_ struct hasher hasher = {0};
     struct digest found;
@@ -183,7 +175,7 @@ static int read_and_hash_blob(const struct unpack_request *q, int fd, struct err
 
     if (hasher_start(&hasher, q->blob->digest.algorithm) < 0)
         return error_set(e, -EIO, "cannot hash");
-    r = read_blob(q, fd, &hasher, e);
+    r = hash_all(q, &hasher, e);
     if (r < 0)
         return r;
     if (hasher_finish(&hasher, &found) < 0)
@@ -194,11 +186,13 @@ static int read_and_hash_blob(const struct unpack_request *q, int fd, struct err
     return 0;
 }
 
-static int feed(const struct unpack_request *q, int fd, struct error *e)
+/* Returns when the child has something to say, or is gone. */
+static void wait_for_report(const struct unpack_request *q, int fd)
 {
-    struct hasher none = {0};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
 
-    return child_hashes_blob(q) ? read_blob(q, fd, &none, e) : read_and_hash_blob(q, fd, e);
+    while (q->progress && poll(&p, 1, PROGRESS_MSEC) == 0)
+        tell_progress(q);
 }
 
 /* Every path as the tree writer gives it: canonical, and so bounded. */
@@ -234,6 +228,24 @@ static int receive_list(int fd, uint64_t size, struct path_list *ret)
     return check_list(ret);
 }
 
+static int receive_sums(int fd, const struct report *report, struct layer_notes *notes)
+{
+    int r;
+
+    notes->sums_stale = report->sums_stale;
+    if (report->sums_size % sizeof(uint64_t) != 0 ||
+        report->sums_size / sizeof(uint64_t) > report->entries)
+        return -EBADMSG;
+    r = buffer_reserve(&notes->sums, report->sums_size + 1);
+    if (r < 0)
+        return r;
+    notes->sums.size = report->sums_size;
+    if (fd_read_full(fd, notes->sums.data, notes->sums.size) != (ssize_t)notes->sums.size)
+        return -EBADMSG;
+    sums_sort(&notes->sums);
+    return 0;
+}
+
 /* 0 when a whole report came, whatever it says. */
 static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
 {
@@ -260,7 +272,7 @@ static int receive_report(int fd, struct report *ret, struct layer_notes *notes)
     notes->dropped_xattrs = ret->dropped_xattrs;
     for (int i = 0; r >= 0 && i < LAYER_LISTS; i++)
         r = receive_list(fd, ret->list_sizes[i], &notes->lists[i]);
-    return r;
+    return r < 0 ? r : receive_sums(fd, ret, notes);
 }
 
 static int judge(const struct unpack_request *q, int received, int status,
@@ -302,46 +314,47 @@ static int mark_opaque(const struct unpack_request *q, const struct layer_notes 
     return 0;
 }
 
-static int talk(const struct unpack_request *q, pid_t pid, int input, int report_fd,
-                struct report *report, struct layer_notes *notes, int *ret_received,
-                struct error *e)
+static int talk(const struct unpack_request *q, pid_t pid, int fd, struct report *report,
+                struct layer_notes *notes, int *ret_received, struct error *e)
 {
     char word = 0;
     int r = 0;
 
-    if (fd_read_full(report_fd, &word, 1) == 1 && word == READY[0]) {
+    if (fd_read_full(fd, &word, 1) == 1 && word == READY[0]) {
         r = confine_map_ids(pid, e);
-        if (r >= 0 && write_quietly(input, "g", 1) >= 0)
-            r = feed(q, input, e);
+        /* That the child is gone is what its report, or the lack of one, will say. */
+        if (r >= 0 && send(fd, "g", 1, MSG_NOSIGNAL) == 1 && !child_hashes_blob(q))
+            r = hash_blob(q, e);
     }
-    safe_close(input);
-    *ret_received = receive_report(report_fd, report, notes);
-    return r;
+    /* A wrong digest explains anything else: there is nothing to wait for. */
+    if (r < 0) {
+        kill(pid, SIGKILL);
+        return r;
+    }
+    wait_for_report(q, fd);
+    *ret_received = receive_report(fd, report, notes);
+    return 0;
 }
 
 static int run_child(const struct unpack_request *q, struct layer_notes *notes, struct error *e)
 {
-    _cleanup_close_ int report_read = -EBADF, report_write = -EBADF;
-    _cleanup_close_ int input_read = -EBADF, input_write = -EBADF;
+    _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
     struct report report = {0};
-    int input[2], output[2], status = 0, received = -EBADMSG, r;
+    int fds[2], status = 0, received = -EBADMSG, r;
     pid_t parent = getpid(), pid;
 
-    if (pipe2(input, O_CLOEXEC) < 0)
-        return error_sys(e, -errno, "pipe");
-    input_read = input[0], input_write = input[1];
-    if (pipe2(output, O_CLOEXEC) < 0)
-        return error_sys(e, -errno, "pipe");
-    report_read = output[0], report_write = output[1];
-    fcntl(input_write, F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one works, too */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        return error_sys(e, -errno, "socketpair");
+    ours = fds[0], theirs = fds[1];
+    if (lseek(q->file->fd, (off_t)q->file->offset, SEEK_SET) < 0)
+        return error_sys(e, -errno, "read the blob");
     pid = fork();
     if (pid < 0)
         return error_sys(e, -errno, "fork");
     if (pid == 0)
-        child(parent, input_read, report_write, q);
-    input_read = safe_close(input_read);
-    report_write = safe_close(report_write);
-    r = talk(q, pid, TAKE_FD(input_write), report_read, &report, notes, &received, e);
+        child(parent, q->file->fd, theirs, q);
+    theirs = safe_close(theirs);
+    r = talk(q, pid, ours, &report, notes, &received, e);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (r < 0)
@@ -350,7 +363,7 @@ static int run_child(const struct unpack_request *q, struct layer_notes *notes, 
     /* Whatever it was, damage of the blob explains it better. */
     if (r < 0 && child_hashes_blob(q) && !q->blob->unverified) {
         struct error digest_error = ERROR_INIT;
-        if (read_and_hash_blob(q, -EBADF, &digest_error) < 0 && e)
+        if (hash_blob(q, &digest_error) < 0 && e)
             *e = digest_error;
     }
     return r;
@@ -363,6 +376,8 @@ int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct
 
     if (r >= 0)
         r = mark_opaque(q, &notes, e);
+    if (r >= 0 && notes.sums_stale)
+        r = sums_walk(q->root_fd, &notes.sums, NULL, NULL, e);
     if (r < 0)
         return r;
     *ret = notes;

@@ -16,8 +16,8 @@ struct unpack_request {
     void *userdata;
 };
 
-/** Runs the unpacker in a confined child process and feeds it the blob, hashing what it feeds.
- * Opaque directories are marked afterwards. Must be called from a single-threaded process, because
- * it forks and goes on in the child. Errors do not name the layer. -EBADMSG for wrong digests and
- * all that is wrong with the archive. */
+/** Runs the unpacker in a confined child process, which reads the blob, and hashes the blob
+ * meanwhile. Opaque directories are marked afterwards. Must be called from a single-threaded
+ * process, because it forks and goes on in the child. Errors do not name the layer. -EBADMSG for
+ * wrong digests and all that is wrong with the archive. */
 int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct error *e);

@@ -1,0 +1,130 @@
+/* Whether what is in the store is still what was unpacked. */
+#include "base/text.h"
+#include "image/store.h"
+#include "image/sums.h"
+
+#include <string.h>
+
+struct verify {
+    struct image_store *store;
+    const struct image_verify_options *options;
+    struct image_verified *result;
+    const char *layer;
+    const struct buffer *expected;
+    size_t number, total; /* of the layers */
+};
+
+static void tell(struct verify *v, const char *path, const char *what)
+{
+    const struct image_fault fault = {v->layer, path, what};
+
+    v->result->faults++;
+    if (v->options->fault)
+        v->options->fault(v->options->userdata, &fault);
+}
+
+static void visit(void *userdata, const char *path, uint64_t sum, int code)
+{
+    struct verify *v = userdata;
+
+    v->result->files++;
+    if (code < 0)
+        tell(v, path, strerror(-code));
+    else if (!sums_have(v->expected, sum))
+        tell(v, path, "not what was unpacked: its content, type, mode or owner differs");
+}
+
+static int compare_layer(struct verify *v, int fd, struct error *e)
+{
+    _cleanup_buffer_ struct buffer found = {0};
+    uint64_t before = v->result->faults, changed;
+    size_t missing;
+    int r = sums_walk(fd, &found, visit, v, e);
+
+    if (r < 0)
+        return r;
+    missing = sums_missing(v->expected, &found);
+    changed = v->result->faults - before;
+    if (missing > changed) {
+        char text[64];
+        snprintf(text, sizeof(text), "%zu files are missing", missing - (size_t)changed);
+        tell(v, "", text);
+    }
+    return 0;
+}
+
+/* What makes the layer unreadable is a fault, not a failure: others can still be verified. */
+static int verify_layer(struct verify *v, const char *layer)
+{
+    _cleanup_close_ int fd = -EBADF;
+    _cleanup_notes_ struct layer_notes notes = {0};
+    _cleanup_buffer_ struct buffer expected = {0};
+    struct error e = ERROR_INIT;
+    struct digest diff_id;
+    char what[64];
+    int r = digest_parse(layer, &diff_id);
+
+    v->layer = layer;
+    v->expected = &expected;
+    v->result->layers++;
+    snprintf(what, sizeof(what), "layer %zu of %zu", v->number, v->total);
+    if (v->options->progress)
+        v->options->progress(v->options->userdata, what, v->number, v->total);
+    if (r >= 0)
+        r = store_open_layer(v->store, &diff_id, &fd, &notes, &e);
+    if (r >= 0)
+        r = store_read_sums(v->store, &diff_id, &expected, &e);
+    if (r >= 0)
+        r = compare_layer(v, fd, &e);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        tell(v, "", e.text);
+    return 0;
+}
+
+static int collect(struct image *const *images, size_t n, char ***ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (char **layer = images[i]->layers; *layer; layer++) {
+            bool there = false;
+            int r;
+            for (char **other = *ret; other && *other && !there; other++)
+                there = strcmp(*other, *layer) == 0;
+            r = there ? 0 : strv_append(ret, *layer);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+int image_store_verify(struct image_store *s, const char *name,
+                       const struct image_verify_options *options, struct image_verified *ret,
+                       struct error *e)
+{
+    struct image_verified result = {0};
+    struct verify v = {.store = s, .options = options, .result = &result};
+    _cleanup_strv_ char **layers = NULL;
+    struct image **images = NULL, *one = NULL;
+    size_t n = 1;
+    int r =
+        name ? image_store_get(s, name, &one, e) : image_store_list(s, IMAGE_HOLD, &images, &n, e);
+
+    if (r < 0)
+        return r;
+    r = collect(name ? &one : images, n, &layers);
+    v.total = strv_length(layers);
+    for (char **layer = layers; r >= 0 && layer && *layer; layer++) {
+        v.number++;
+        r = verify_layer(&v, *layer);
+    }
+    image_free(one);
+    for (size_t i = 0; images && i < n; i++)
+        image_free(images[i]);
+    free(images);
+    if (r < 0)
+        return error_sys(e, r, "verify");
+    *ret = result;
+    return 0;
+}
