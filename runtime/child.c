@@ -3,7 +3,7 @@
  * The child starts as a copy of the launcher in new user, mount, pid, uts and network namespaces,
  * in its cgroup, without ids yet. In order, and why in this order:
  *
- *   1. signals to default; SIGKILL when the launcher dies
+ *   1. signals to default; SIGKILL when the launcher dies; its ports of the host are let go
  *   2. join the v1 cgroups: the files were opened by the launcher, whose rights count
  *   3. wait until the launcher has written the id maps; its end of the pipe closing means it died
  *   4. become root of the user namespace, so that everything made from here on has an owner
@@ -26,6 +26,7 @@
 #include "etcfiles.h"
 #include "init.h"
 #include "netns.h"
+#include "network.h"
 #include "user.h"
 #include "weaken.h"
 
@@ -390,6 +391,8 @@ _Noreturn void child_run(const struct child_plan *plan)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < ARRAY_SIZE(own.launcher_fds); i++)
         safe_close(own.launcher_fds[i]);
+    if (own.host->network)
+        network_drop_ports(own.host->network);
     must(&c, "signals", reset_signals(&c));
     must(&c, "join cgroups", join_cgroups(&c));
     must(&c, "oom score", set_oom_score(&c));

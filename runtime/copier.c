@@ -1,6 +1,8 @@
 #include "copier.h"
 
 #include "base/fdio.h"
+#include "host.h"
+#include "network.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -31,6 +33,8 @@ static _Noreturn void work(const struct mount_source *s, const struct sandbox_mo
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "dockless-copy");
+    if (s->host->network)
+        network_drop_ports(s->host->network);
     outcome.result = mount_copy(s, m, index, force, &e);
     snprintf(outcome.text, sizeof(outcome.text), "%.*s", (int)sizeof(outcome.text) - 1, e.text);
     _exit(fd_write_full(fd, &outcome, sizeof(outcome)) < 0);

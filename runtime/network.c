@@ -5,6 +5,7 @@
 #include "nat.h"
 #include "netns.h"
 #include "netsysctl.h"
+#include "porthold.h"
 #include "resolv.h"
 #include "sweep.h"
 
@@ -16,9 +17,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-
-#define POOL4_DEFAULT "10.213.0.0/16"
-#define POOL6_DEFAULT "fd6f:cc1e:55d0::/48"
 
 /* A subnet has as many addresses as a bridge has ports (BR_MAX_PORTS, 1024). */
 #define SUBNET4_PREFIX   22U
@@ -57,10 +55,12 @@ struct network {
     uint32_t next_index;
     unsigned next_place;
     uint8_t places[SUBNET_PLACES]; /* enum place_state */
+    struct network_place *first;   /* those in use */
 };
 
 struct network_place {
     struct network *network;
+    struct network_place *next;
     unsigned number;
     struct link_plan link;
     struct nat_port ports[SANDBOX_PORTS_MAX];
@@ -123,15 +123,17 @@ static int read_resolv(const struct launcher_network *config, struct network *n,
     return 0;
 }
 
-static int read_config(const struct launcher_network *config, struct network *n, struct error *e)
+/* What can be told without looking at the host. */
+static int read_values(const struct launcher_network *config, struct network *n,
+                       struct address *servers, struct error *e)
 {
-    struct address servers[RESOLVERS_MAX];
-    int r = read_pool(config->pool4, POOL4_DEFAULT, AF_INET, POOL4_PREFIX_MIN, SUBNET4_PREFIX,
-                      &n->pool4, e);
+    int r = read_pool(config->pool4, LAUNCHER_POOL4_DEFAULT, AF_INET, POOL4_PREFIX_MIN,
+                      SUBNET4_PREFIX, &n->pool4, e);
 
     if (r == 0)
-        r = read_pool(config->pool6 && !config->pool6[0] ? NULL : config->pool6, POOL6_DEFAULT,
-                      AF_INET6, POOL6_PREFIX_MIN, SUBNET6_PREFIX, &n->pool6, e);
+        r = read_pool(config->pool6 && !config->pool6[0] ? NULL : config->pool6,
+                      LAUNCHER_POOL6_DEFAULT, AF_INET6, POOL6_PREFIX_MIN, SUBNET6_PREFIX, &n->pool6,
+                      e);
     if (r == 0)
         r = read_lists(config, n, servers, e);
     if (r < 0)
@@ -141,6 +143,24 @@ static int read_config(const struct launcher_network *config, struct network *n,
                          config->last_port);
     n->first_port = config->first_port;
     n->last_port = config->last_port;
+    return 0;
+}
+
+int launcher_network_validate(const struct launcher_network *network, struct error *e)
+{
+    struct address servers[RESOLVERS_MAX];
+    struct network scratch;
+
+    return read_values(network, &scratch, servers, e);
+}
+
+static int read_config(const struct launcher_network *config, struct network *n, struct error *e)
+{
+    struct address servers[RESOLVERS_MAX];
+    int r = read_values(config, n, servers, e);
+
+    if (r < 0)
+        return r;
     n->rules.ipv6 = n->bridge.ipv6 =
         !(config->pool6 && !config->pool6[0]) && access("/proc/sys/net/ipv6", F_OK) == 0;
     return read_resolv(config, n, servers, e);
@@ -412,25 +432,6 @@ static int take_place(struct network *n, struct network_place *p, struct error *
                      LAST_PLACE - FIRST_PLACE + 1);
 }
 
-/* Bound and never listening: nobody else can have the port, and whoever comes while nothing is
- * published is refused. */
-static int hold_port(const struct network *n, uint16_t port, struct error *e)
-{
-    const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    const struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    const int family = n->bridge.ipv6 ? AF_INET6 : AF_INET, off = 0;
-    _cleanup_close_ int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return error_sys(e, -errno, "port %u", port);
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
-        return error_sys(e, -errno, "port %u", port);
-    if (bind(fd, family == AF_INET6 ? (const void *)&any6 : (const void *)&any4,
-             family == AF_INET6 ? sizeof(any6) : sizeof(any4)) < 0)
-        return error_sys(e, -errno, "port %u of the host", port);
-    return TAKE_FD(fd);
-}
-
 static int hold_ports(struct network_place *p, const struct sandbox_spec *spec, struct error *e)
 {
     for (size_t i = 0; i < spec->n_ports; i++) {
@@ -438,7 +439,7 @@ static int hold_ports(struct network_place *p, const struct sandbox_spec *spec, 
         int fd;
         if (port->host < p->network->first_port || port->host > p->network->last_port)
             return error_set(e, -EPERM, "port %u is not one that may be published", port->host);
-        fd = hold_port(p->network, port->host, e);
+        fd = port_hold(port->host, p->network->bridge.ipv6, e);
         if (fd < 0)
             return fd;
         p->port_fds[p->n_ports] = fd;
@@ -464,6 +465,8 @@ int network_join(struct network *n, int proc_fd, const struct sandbox_spec *spec
         return r;
     }
     p->network = n;
+    p->next = n->first;
+    n->first = p;
     r = take_place(n, p, e);
     if (r == 0)
         r = hold_ports(p, spec, e);
@@ -547,7 +550,7 @@ const char *network_resolv(const struct network_place *p)
     return (const char *)p->network->resolv.text.data;
 }
 
-void network_withdraw(struct network_place *p)
+int network_withdraw(struct network_place *p)
 {
     struct network *n = p->network;
 
@@ -555,14 +558,32 @@ void network_withdraw(struct network_place *p)
         (void)nat_unpublish(&n->filter, &n->rules, p->ports, p->n_ports, NULL);
     p->published = false;
     for (size_t i = 0; i < p->n_ports; i++)
-        safe_close(p->port_fds[i]);
-    p->n_ports = 0;
+        p->port_fds[i] = safe_close(p->port_fds[i]);
+    for (; p->n_ports > 0; p->n_ports--) {
+        int fd = port_hold(p->ports[p->n_ports - 1].host, n->bridge.ipv6, NULL);
+        if (fd == -EADDRINUSE)
+            return -EBUSY;
+        safe_close(fd);
+    }
+    return 0;
+}
+
+void network_drop_ports(const struct network *n)
+{
+    for (const struct network_place *p = n->first; p; p = p->next)
+        for (size_t i = 0; i < p->n_ports; i++)
+            safe_close(p->port_fds[i]);
 }
 
 void network_leave(struct network_place *p)
 {
-    network_withdraw(p);
+    struct network_place **link = &p->network->first;
+
+    (void)network_withdraw(p);
     if (p->number > 0)
         p->network->places[p->number] = PLACE_LEFT;
+    while (*link != p)
+        link = &(*link)->next;
+    *link = p->next;
     free(p);
 }

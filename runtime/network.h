@@ -36,8 +36,13 @@ const struct link_plan *network_link(const struct network_place *p);
 /** Text of /etc/resolv.conf, owned by the network. */
 const char *network_resolv(const struct network_place *p);
 
-/** Takes the ports back; the rest stays. */
-void network_withdraw(struct network_place *p);
+/** Takes the ports back; the rest stays. -EBUSY: one of them cannot be had again yet, as a process
+ * that is just starting still has a copy of our socket, or another program was quick; to be asked
+ * again a moment later. */
+int network_withdraw(struct network_place *p);
+/** For a process that was just forked: closes its copies of all sockets that hold ports, which
+ * would be held for as long as it lives. */
+void network_drop_ports(const struct network *n);
 /** Gives everything back. The link itself goes with the sandbox's network namespace. */
 void network_leave(struct network_place *p);
 

@@ -24,6 +24,11 @@
  * dead network file system) is not waited for longer than this before the report is made. */
 #define ENDING_USEC_MAX (10 * USEC_PER_SEC)
 
+/* A child that was cloned while a port was held has it, too, until it closes what is not its own:
+ * one of its first steps, but it may have to wait for a processor. */
+#define PORTS_LOOK_USEC (1 * USEC_PER_MSEC)
+#define PORTS_USEC_MAX  (2 * USEC_PER_SEC)
+
 uint64_t sandbox_id(const struct sandbox *s)
 {
     return s->id;
@@ -56,14 +61,40 @@ static void lease_drop(struct lease *l)
 
 /* ---- the end ---- */
 
+static void report(struct sandbox *s);
+
+static int on_ports_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct sandbox *s = userdata;
+
+    (void)source, (void)usec;
+    s->report_source = sd_event_source_disable_unref(s->report_source);
+    report(s);
+    return 0;
+}
+
+/* Who reads the report may give the ports to the next one at once, so it waits until they can be
+ * had. */
+static bool wait_for_ports(struct sandbox *s)
+{
+    const uint64_t now = clock_monotonic_usec();
+
+    if (!s->place || network_withdraw(s->place) == 0)
+        return false;
+    if (s->ports_until_usec == 0)
+        s->ports_until_usec = now + PORTS_USEC_MAX;
+    return now < s->ports_until_usec &&
+           sd_event_add_time_relative(s->host->event, &s->report_source, CLOCK_MONOTONIC,
+                                      PORTS_LOOK_USEC, 0, on_ports_timer, s) >= 0;
+}
+
 static void report(struct sandbox *s)
 {
     struct sandbox_report copy = s->report;
 
+    if (wait_for_ports(s))
+        return;
     s->state = SANDBOX_REPORTED;
-    /* Who reads the report may give the ports to the next one at once. */
-    if (s->place)
-        network_withdraw(s->place);
     /* The callee may free S: nothing of it is touched afterwards. */
     s->over(s, &copy, s->userdata);
 }

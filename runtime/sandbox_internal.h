@@ -38,6 +38,7 @@ struct sandbox {
     struct sandbox *first_child, *next_sibling;
     struct lease *lease;
 
+    uint64_t ports_until_usec;   /* its report waits for its ports no longer; 0: it does not */
     struct network_place *place; /* NULL without a network to the outside */
     char name[32];               /* of its scratch directory and cgroup */
     int scratch_fd;

@@ -2,6 +2,7 @@
 #include "agent/agent_internal.h"
 
 #include "agent/privileges.h"
+#include "agent/ssh.h"
 #include "agent/student.h"
 #include "base/fdio.h"
 #include "base/log.h"
@@ -68,12 +69,24 @@ static int start_launcher(struct agent *a, struct error *e)
         [ROOT_STORE] = {.name = "store", .path = a->config->store, .read_only = true},
         [ROOT_TASKS] = {.name = "tasks", .path = a->config->tasks, .read_only = true},
     };
+    const struct network_config *n = &a->config->network;
+    const struct launcher_network network = {
+        .pool4 = n->pool4,
+        .pool6 = n->pool6,
+        .allowed = (const char *const *)n->allowed,
+        .n_allowed = strv_length(n->allowed),
+        .resolvers = (const char *const *)n->resolvers,
+        .n_resolvers = strv_length(n->resolvers),
+        .first_port = n->first_port,
+        .last_port = n->last_port,
+    };
     const struct launcher_config config = {
         .roots = roots,
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
         .max_sandboxes = (uint32_t)(2 * a->config->jobs + a->config->students),
         .filter = a->config->seccomp ? &filter : NULL,
+        .network = &network,
         .close_fds = {a->lock_fd, -1, -1, -1},
     };
     struct stat st;
@@ -115,6 +128,10 @@ void agent_handle_event(struct agent *a, struct launcher_event *event)
     struct job *j = find(a, event->id);
     struct student *s = j ? NULL : student_find(a, event->id);
 
+    if (event->type == LAUNCHER_EXITED && event->report.error_code == -EADDRINUSE)
+        ports_avoid(&a->ports, event->id);
+    else if (event->type == LAUNCHER_EXITED)
+        ports_return(&a->ports, event->id);
     /* Neither: of a job that was abandoned. */
     if (j && event->type == LAUNCHER_PROBED && j->state == JOB_PREPARING)
         job_probed(j, event->result);
@@ -150,8 +167,8 @@ static int on_hello(void *userdata, struct buffer *out)
 {
     struct agent *a = userdata;
 
-    int r = environments_encode_hello(&a->environments, a->protocol, a->config->friendly_name,
-                                      (uint32_t)a->slots, out);
+    int r = environments_encode_hello(&a->environments, &a->types, a->protocol,
+                                      a->config->friendly_name, (uint32_t)a->slots, out);
 
     buffer_clear(&a->announced);
     return r < 0 ? r : buffer_append(&a->announced, out->data, out->size);
@@ -208,6 +225,17 @@ static int prepare_loop(struct agent *a, struct error *e)
     return a->context ? 0 : error_sys(e, -errno, "zmq_ctx_new");
 }
 
+/* The generations before 0.7 have no types, those before 0.8 none for ssh. */
+static void choose_types(struct agent *a)
+{
+    const struct network_config *n = &a->config->network;
+    bool typed = a->protocol <= WIRE_0_7;
+
+    a->types.names[a->types.n++] = typed ? n->environment_type : ENVIRONMENT_TYPE_DEFAULT;
+    if (n->ssh && a->protocol <= WIRE_0_8)
+        a->types.names[a->types.n++] = n->ssh_environment_type;
+}
+
 int agent_open(const struct agent_config *config, struct agent **ret, struct error *e)
 {
     _cleanup_(agent_close_p) struct agent *a = calloc(1, sizeof(*a));
@@ -223,6 +251,7 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
     if (r < 0)
         return error_set(e, r, "there is no protocol \"%s\"", config->protocol);
     a->rules = wire_rules_of(a->protocol);
+    choose_types(a);
     if (geteuid() != 0)
         return error_set(e, -EPERM, "root is needed to make containers");
     r = agent_user_lookup(config->user, &uid, &gid, e);
@@ -234,6 +263,11 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
         r = agent_divide_host(a, e);
     if (r == 0)
         r = lock_tmpdir(a, e);
+    if (r == 0) {
+        r = ports_open(&a->ports, config->network.first_port, config->network.last_port);
+        if (r < 0)
+            error_sys(e, r, "ports");
+    }
     if (r == 0)
         r = start_launcher(a, e);
     if (r == 0)
@@ -261,6 +295,7 @@ void agent_close(struct agent *a)
     reload_end(a);
     if (a->launcher)
         launcher_stop(a->launcher);
+    ports_close(&a->ports);
     if (a->context)
         zmq_ctx_term(a->context);
     sd_event_unref(a->event);
@@ -293,6 +328,7 @@ int agent_run(struct agent *a, struct error *e)
     if (a->environments.n == 0)
         log_warning("no image of store %s is a grading environment: see dockless-image(1)",
                     a->config->store);
+    ssh_log_host(a);
     r = link_open(a->event, a->context, a->config->backend, &callbacks, a, &a->link, e);
     if (r < 0)
         return r;

@@ -14,6 +14,7 @@
 #include "agent/environments.h"
 #include "agent/link.h"
 #include "agent/parameters.h"
+#include "agent/ports.h"
 #include "wire/backend.h"
 
 #include <runtime/launcher.h>
@@ -53,6 +54,9 @@ struct job {
     struct student *students;
     size_t n_students;
     bool ended;              /* the container is gone */
+    bool kill_requested;     /* by the backend */
+    bool ssh_offered;        /* AgentJobSSHDebug was sent */
+    unsigned starts;         /* how often a container was asked for */
     const char *ending_text; /* why we end it: the crash's text; NULL: we do not */
     uint64_t received_usec;
 };
@@ -64,6 +68,7 @@ struct agent {
     sd_event *event;
     void *context;
     struct image_store *store;
+    struct environment_types types;
     struct environments environments;
     struct environments *retired; /* of jobs that still run */
     size_t n_retired;
@@ -72,6 +77,7 @@ struct agent {
     void (*on_reload)(void *userdata);
     void *on_reload_data;
     struct launcher *launcher;
+    struct ports ports;
     sd_event_source *launcher_source, *sigterm_source, *sigint_source, *sighup_source;
     sd_event_source *drain_timer, *images_source, *settle_timer;
     struct link *link;
@@ -126,6 +132,8 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
  * environment, host name. */
 int job_spec_set_image(struct sandbox_spec *spec, const struct image *image,
                        const char *container_id, char *const *command, struct error *e);
+/** The ports that sandbox ID was lent; with some it has a network. -ENOMEM. */
+int job_spec_set_ports(const struct agent *a, uint64_t id, struct sandbox_spec *spec);
 /** A limit as the launcher wants it; 0 and less is hit at once. */
 uint64_t job_limit_usec(int64_t seconds);
 /** Fills CONTAINER_ID with random hex digits. */

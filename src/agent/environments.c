@@ -166,30 +166,42 @@ int environments_load(struct image_store *store, const struct agent_config *conf
     return 0;
 }
 
-const struct environment *environments_find(const struct environments *e, const char *type,
-                                            const char *name)
+bool environment_type_is_known(const struct environment_types *types, const char *type)
 {
-    return strcmp(type, ENVIRONMENT_TYPE) == 0 ? find(e, name) : NULL;
+    for (size_t i = 0; i < types->n; i++)
+        if (strcmp(types->names[i], type) == 0)
+            return true;
+    return false;
 }
 
-int environments_encode_hello(const struct environments *e, enum wire_generation protocol,
-                              const char *friendly_name, uint32_t slots, struct buffer *out)
+const struct environment *environments_find(const struct environments *e,
+                                            const struct environment_types *types, const char *type,
+                                            const char *name)
 {
-    static const char *const types[] = {ENVIRONMENT_TYPE};
-    _cleanup_free_ struct wire_environment *list = calloc(e->n ? e->n : 1, sizeof(*list));
+    return environment_type_is_known(types, type) ? find(e, name) : NULL;
+}
+
+int environments_encode_hello(const struct environments *e, const struct environment_types *types,
+                              enum wire_generation protocol, const char *friendly_name,
+                              uint32_t slots, struct buffer *out)
+{
+    _cleanup_free_ struct wire_environment *list =
+        calloc(e->n ? e->n * types->n : 1, sizeof(*list));
 
     if (!list)
         return -ENOMEM;
-    for (size_t i = 0; i < e->n; i++)
+    for (size_t i = 0; i < e->n * types->n; i++) {
+        const struct environment *env = &e->list[i % e->n];
         list[i] = (struct wire_environment){
-            .type = ENVIRONMENT_TYPE,
-            .name = e->list[i].name,
-            .id = e->list[i].image->id,
-            .created = e->list[i].image->created_unix,
-            .ports = e->list[i].ports,
-            .n_ports = e->list[i].n_ports,
-            .advertised = e->list[i].advertised,
+            .type = types->names[i / e->n],
+            .name = env->name,
+            .id = env->image->id,
+            .created = env->image->created_unix,
+            .ports = env->ports,
+            .n_ports = env->n_ports,
+            .advertised = env->advertised,
         };
-    return backend_encode_hello(protocol, friendly_name, slots, types, ARRAY_SIZE(types), list,
-                                e->n, out);
+    }
+    return backend_encode_hello(protocol, friendly_name, slots, types->names, types->n, list,
+                                e->n * types->n, out);
 }

@@ -12,6 +12,8 @@
 #include "image/image.h"
 #include "wire/backend.h"
 
+#include <runtime/sandbox.h>
+
 #define LABEL_NAME      "org.inginious.grading.name"
 #define LABEL_VERSION   "org.inginious.grading.agent_version"
 #define LABEL_PORTS     "org.inginious.grading.ports"
@@ -22,8 +24,14 @@
 #define LABEL_NEED_ROOT "org.inginious.grading.need_root"
 #define LABEL_NEED_GPU  "org.inginious.grading.need_gpu"
 
-#define ENVIRONMENT_TYPE      "docker"
-#define ENVIRONMENT_PORTS_MAX 64
+#define ENVIRONMENT_PORTS_MAX (SANDBOX_PORTS_MAX - 1) /* and one for ssh */
+
+/** The types under which every environment is offered. */
+struct environment_types {
+    const char *names[2]; /* the second: its jobs may let students log in */
+    size_t n;
+};
+bool environment_type_is_known(const struct environment_types *types, const char *type);
 
 struct environment {
     const char *name; /* the label's value, owned by image */
@@ -51,9 +59,11 @@ int environments_load(struct image_store *store, const struct agent_config *conf
                       enum wire_generation protocol, struct environments *ret, struct error *e);
 
 /** The environment TYPE/NAME or NULL. */
-const struct environment *environments_find(const struct environments *e, const char *type,
+const struct environment *environments_find(const struct environments *e,
+                                            const struct environment_types *types, const char *type,
                                             const char *name);
 
 /** AgentHello for these environments. */
-int environments_encode_hello(const struct environments *e, enum wire_generation protocol,
-                              const char *friendly_name, uint32_t slots, struct buffer *out);
+int environments_encode_hello(const struct environments *e, const struct environment_types *types,
+                              enum wire_generation protocol, const char *friendly_name,
+                              uint32_t slots, struct buffer *out);

@@ -2,6 +2,7 @@
 #include "agent/agent_internal.h"
 
 #include "agent/result.h"
+#include "agent/ssh.h"
 #include "agent/student.h"
 #include "agent/texts.h"
 #include "base/clock.h"
@@ -9,6 +10,9 @@
 
 #include <ctype.h>
 #include <string.h>
+
+/* A port may be taken by another program between our look and the launcher's. */
+#define STARTS_MAX 8
 
 static void job_free(struct job *j)
 {
@@ -121,7 +125,8 @@ static const char *refusal(const struct job *j)
         return j->agent->rules->unknown_error;
     if (!m->course_id && !m->task_id && j->agent->rules->plain_jobs)
         return NULL;
-    if (!environments_find(&j->agent->environments, m->environment_type, m->environment)) {
+    if (!environments_find(&j->agent->environments, &j->agent->types, m->environment_type,
+                           m->environment)) {
         log_warning("job %s: the store has no environment %s of type %s", m->job_id.text,
                     m->environment, m->environment_type);
         return TEXT_NO_ENVIRONMENT;
@@ -146,13 +151,18 @@ static void on_request(struct job *j, const struct container_message *message, i
         /* Malformed, but somebody waits for an answer. */
         if (message->socket_id)
             student_refuse(j, message->socket_id);
-    } else if (message->type == CONTAINER_RUN_STUDENT && message->ssh) {
-        end_with(j, TEXT_STUDENT_SSH);
+    } else if (message->type == CONTAINER_RUN_STUDENT && message->ssh && ssh_student_refusal(j)) {
+        end_with(j, ssh_student_refusal(j));
     } else if (message->type == CONTAINER_RUN_STUDENT) {
         student_request(j, message);
-    } else if (message->type == CONTAINER_SSH_STUDENT && r == 0 &&
-               !student_of(j, message->container_id)) {
-        end_with(j, TEXT_FOREIGN_STUDENT);
+    } else if (message->type == CONTAINER_SSH_DEBUG && r == 0) {
+        ssh_offer(j, j->id, message);
+    } else if (message->type == CONTAINER_SSH_STUDENT && r == 0) {
+        const struct student *s = student_of(j, message->container_id);
+        if (s)
+            ssh_offer(j, s->id, message);
+        else
+            end_with(j, TEXT_FOREIGN_STUDENT);
     }
 }
 
@@ -177,13 +187,13 @@ static int on_body(void *userdata, const uint8_t *body, size_t size)
 
 static int send_start(struct job *j, struct error *e)
 {
-    static const char *const types[] = {ENVIRONMENT_TYPE};
+    const struct environment_types *types = &j->agent->types;
     _cleanup_buffer_ struct buffer start = {.max = 2 * WIRE_FRAME_MAX};
     const struct frame_start content = {
         .input = j->message.inputdata,
         .debug = j->message.debug,
-        .environment_types = types,
-        .n_types = ARRAY_SIZE(types),
+        .environment_types = types->names,
+        .n_types = types->n,
         .run_cmd = j->parameters.run_cmd,
         .run_as_root = j->environment->run_as_root,
     };
@@ -200,6 +210,7 @@ static int submit(struct job *j, struct error *e)
     struct sandbox_spec spec = {0};
     int fds[3] = {-1, -1, -1}, r;
 
+    j->starts++;
     job_make_container_id(j->container_id);
     r = job_make_spec(j, &spec, e);
     if (r == 0)
@@ -207,7 +218,6 @@ static int submit(struct job *j, struct error *e)
                               j->environment->limits.frame, &callbacks, j, fds, &j->conversation,
                               e);
     if (r == 0) {
-        j->id = ++j->agent->last_id;
         r = launcher_submit(j->agent->launcher, j->id, &spec, fds, e);
         safe_close(fds[0]);
         safe_close(fds[1]);
@@ -219,6 +229,8 @@ static int submit(struct job *j, struct error *e)
         if (r < 0)
             launcher_kill(j->agent->launcher, j->id);
     }
+    if (j->state != JOB_RUNNING)
+        ports_return(&j->agent->ports, j->id);
     sandbox_spec_clear(&spec);
     return r;
 }
@@ -241,15 +253,40 @@ static uint64_t memory_bound(const struct job *j)
     return limit > 0 ? limit / JOB_MIB : j->agent->memory_per_slot;
 }
 
+/* Asks for the container; J may be gone afterwards. */
+static void make_container(struct job *j)
+{
+    uint16_t ports[SANDBOX_PORTS_MAX];
+    size_t n = ssh_ports_needed(j, ports);
+    struct error e = ERROR_INIT;
+    int r;
+
+    j->state = JOB_PREPARING;
+    j->id = ++j->agent->last_id;
+    r = ports_lend(&j->agent->ports, j->id, ports, n);
+    if (r < 0) {
+        log_warning("job %s: %zu ports of the host: %s", j->message.job_id.text, n, strerror(-r));
+        crash(j, r == -EBUSY ? j->agent->rules->no_ssh_port : TEXT_NOT_CREATED);
+        return;
+    }
+    if (n > 0)
+        j->parameters.time = j->parameters.hard_time = PORTS_SECONDS;
+    bound_times(&j->parameters, &j->environment->limits);
+    if (submit(j, &e) < 0) {
+        log_error("job %s: %s", j->message.job_id.text, e.text);
+        if (j->state != JOB_RUNNING)
+            crash(j, TEXT_NOT_CREATED);
+    }
+}
+
 /* Everything about the task is known: parameters, memory, environment, in upstream's order. */
 static void start(struct job *j)
 {
     struct agent *a = j->agent;
-    struct error e = ERROR_INIT;
-    char text[sizeof(TEXT_NO_MEMORY) + 32];
+    char text[sizeof(TEXT_NO_MEMORY) + 32], host[SSH_HOST_SIZE];
 
-    j->environment =
-        environments_find(&a->environments, j->message.environment_type, j->message.environment);
+    j->environment = environments_find(&a->environments, &a->types, j->message.environment_type,
+                                       j->message.environment);
     if (job_parameters_parse(j->message.parameters, &j->parameters) < 0) {
         crash(j, TEXT_BAD_PARAMETERS);
         return;
@@ -263,12 +300,10 @@ static void start(struct job *j)
         crash(j, TEXT_NO_CONTAINER);
         return;
     }
-    bound_times(&j->parameters, &j->environment->limits);
-    if (submit(j, &e) < 0) {
-        log_error("job %s: %s", j->message.job_id.text, e.text);
-        if (j->state != JOB_RUNNING)
-            crash(j, TEXT_NOT_CREATED);
-    }
+    if (j->message.debug_ssh && ssh_host(a, host) < 0)
+        crash(j, TEXT_NO_SSH_HOST);
+    else
+        make_container(j);
 }
 
 static void prepare(struct job *j)
@@ -348,6 +383,7 @@ void job_kill(struct agent *a, const struct backend_message *m)
 
     if (!j)
         return; /* upstream sends nothing either: the backend has an answer or never had the job */
+    j->kill_requested = true;
     if (j->state == JOB_RUNNING)
         launcher_kill(a->launcher, j->id);
     else
@@ -427,6 +463,12 @@ void job_exited(struct job *j, const struct sandbox_report *report)
               (double)report->wall_usec / (double)USEC_PER_SEC,
               report->memory_peak == SANDBOX_ABSENT ? 0.0
                                                     : (double)report->memory_peak / 1048576.0);
+    if (report->error_code == -EADDRINUSE && j->starts < STARTS_MAX && !j->kill_requested) {
+        conversation_close(j->conversation);
+        j->conversation = NULL;
+        make_container(j);
+        return;
+    }
     j->ended = true;
     if (j->ending_text) {
         answer_ended(j);
@@ -445,6 +487,10 @@ void job_exited(struct job *j, const struct sandbox_report *report)
         answer_killed(j, "timeout");
         return;
     case SANDBOX_START_FAILED:
+        if (j->kill_requested) {
+            answer_killed(j, "killed");
+            return;
+        }
         log_error("job %s: %s: %s", j->message.job_id.text, report->failed_step, report->error);
         crash(j, strcmp(report->failed_step, "execve") == 0 ? TEXT_NOT_STARTED : TEXT_NOT_CREATED);
         return;

@@ -131,6 +131,18 @@ static int add_mounts(const struct job *j, struct sandbox_spec *spec)
     return 0;
 }
 
+int job_spec_set_ports(const struct agent *a, uint64_t id, struct sandbox_spec *spec)
+{
+    const struct port_loan *loan = ports_of(&a->ports, id);
+    int r = 0;
+
+    if (loan)
+        spec->network = SANDBOX_NETWORK_NAT;
+    for (size_t i = 0; loan && i < loan->n && r == 0; i++)
+        r = sandbox_spec_add_port(spec, loan->list[i].host, loan->list[i].container);
+    return r;
+}
+
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e)
 {
     const struct job_parameters *p = &j->parameters;
@@ -145,7 +157,10 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
         r = add_mounts(j, spec);
     if (r < 0)
         return error_sys(e, r, "describing the container");
-    spec->network = SANDBOX_NETWORK_NONE;
+    if (job_spec_set_ports(j->agent, j->id, spec) < 0)
+        return error_sys(e, -ENOMEM, "describing the container");
+    if (spec->network == SANDBOX_NETWORK_NONE && p->network)
+        spec->network = SANDBOX_NETWORK_NAT;
     spec->limits = (struct sandbox_limits){
         .memory_bytes = (uint64_t)p->memory * JOB_MIB,
         .pids = j->environment->limits.pids,

@@ -17,8 +17,8 @@ static void say_goodbye(struct agent *a)
     static const struct environments none = {0};
     _cleanup_buffer_ struct buffer hello = {0};
 
-    if (a->link &&
-        environments_encode_hello(&none, a->protocol, a->config->friendly_name, 0, &hello) == 0)
+    if (a->link && environments_encode_hello(&none, &a->types, a->protocol,
+                                             a->config->friendly_name, 0, &hello) == 0)
         link_send(a->link, &hello);
 }
 

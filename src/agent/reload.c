@@ -43,7 +43,7 @@ static bool is_announced(const struct agent *a, const struct environments *envir
 {
     _cleanup_buffer_ struct buffer now = {0};
 
-    return environments_encode_hello(environments, a->protocol, a->config->friendly_name,
+    return environments_encode_hello(environments, &a->types, a->protocol, a->config->friendly_name,
                                      (uint32_t)a->slots, &now) == 0 &&
            now.size == a->announced.size && memcmp(now.data, a->announced.data, now.size) == 0;
 }

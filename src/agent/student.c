@@ -1,6 +1,7 @@
 /* The life of a student container: see student.h. */
 #include "agent/student.h"
 
+#include "agent/ssh.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -156,6 +157,7 @@ static struct student *student_new(struct job *j, const struct container_message
         .hard_time = limit(m->hard_time_limit, j->parameters.hard_time),
         .memory = limit(m->memory_limit, j->parameters.memory),
         .share_network = m->share_network,
+        .ssh = m->ssh,
         .fd = -EBADF,
     };
     if (!s->socket_id) {
@@ -173,16 +175,22 @@ static struct student *student_new(struct job *j, const struct container_message
 static int submit(struct student *s, struct error *e)
 {
     static const int no_stdio[3] = {-1, -1, -1};
+    static const uint16_t port = SSH_PORT;
     _cleanup_buffer_ struct buffer started = {0};
+    struct agent *a = s->job->agent;
     struct sandbox_spec spec = {0};
-    int r = student_make_spec(s, &spec, e);
+    int r = ports_lend(&a->ports, s->id, &port, s->ssh ? 1 : 0);
+
+    r = r < 0 ? error_sys(e, r, "a port of the host for ssh") : student_make_spec(s, &spec, e);
 
     if (r == 0) {
         r = frame_encode_student_started(s->job->environment->generation, s->socket_id,
                                          s->container_id, &started);
         send_to_grader(s->job, r, &started);
-        r = launcher_submit(s->job->agent->launcher, s->id, &spec, no_stdio, e);
+        r = launcher_submit(a->launcher, s->id, &spec, no_stdio, e);
     }
+    if (r < 0)
+        ports_return(&a->ports, s->id);
     sandbox_spec_clear(&spec);
     return r;
 }
@@ -191,8 +199,8 @@ void student_request(struct job *j, const struct container_message *m)
 {
     const char *name =
         m->environment && m->environment[0] ? m->environment : j->message.environment;
-    const struct environment *environment =
-        environments_find(&j->agent->environments, j->message.environment_type, name);
+    const struct environment *environment = environments_find(
+        &j->agent->environments, &j->agent->types, j->message.environment_type, name);
     const char *why = refusal(j, m, environment);
     struct error e = ERROR_INIT;
     struct student *s;

@@ -31,6 +31,7 @@ struct student {
     const struct environment *environment;
     int64_t time, hard_time, memory; /* seconds, seconds, MiB */
     bool share_network;
+    bool ssh;   /* a port of the host leads into it */
     int retval; /* once it has ended */
     int fd;     /* LISTENING: our end of the grader's socket */
     size_t heard;

@@ -55,6 +55,8 @@ int student_make_spec(const struct student *s, struct sandbox_spec *spec, struct
         return error_sys(e, r, "describing the student container");
     spec->parent = s->job->id;
     spec->network = s->share_network ? SANDBOX_NETWORK_PARENT : SANDBOX_NETWORK_NONE;
+    if (job_spec_set_ports(s->job->agent, s->id, spec) < 0)
+        return error_sys(e, -ENOMEM, "describing the student container");
     spec->limits = (struct sandbox_limits){
         .memory_bytes = (uint64_t)s->memory * JOB_MIB,
         .pids = s->environment->limits.pids,

@@ -20,3 +20,7 @@
 #define TEXT_FOREIGN_STUDENT "Trying to connect with ssh to a non-children student container !"
 /* The backend's own word for jobs of an agent that went away. */
 #define TEXT_RESTARTED "Agent restarted"
+/* Ours: upstream has an exception there. */
+#define TEXT_NO_SSH_HOST                                                                           \
+    "This agent does not know the address at which it can be reached by ssh. Please contact your " \
+    "course administrator."

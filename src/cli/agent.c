@@ -20,15 +20,33 @@ static const char help[] =
     "  --protocol GENERATION  the backend's: main (default), 0.9, 0.8, 0.7, 0.6 or 0.5\n"
     "  --limit NAME=VALUE     one of the configuration file's limits; may be given often\n"
     "  --drain-time SECONDS   what running jobs get to end after a SIGTERM (default: 30)\n"
+    "  --ssh                  offer the environments for jobs that let students log in, too\n"
+    "  --debug-host HOST      where people log in (default: the address that leads outside)\n"
+    "  --debug-ports A-B      ports of this host that lead into containers (default: 64120-64130)\n"
+    "  --environment-type T   the environments' type (default: docker)\n"
+    "  --ssh-environment-type T  the type of --ssh (default: docker-ssh)\n"
+    "  --ipv4-pool RANGE      addresses of containers (default: 10.213.0.0/16)\n"
+    "  --ipv6-pool RANGE      the same, or none (default: fd6f:cc1e:55d0::/48)\n"
+    "  --allow RANGE          private addresses that containers may reach; may be given often\n"
+    "  --resolver ADDRESS     their name server, up to three times (default: those of the host)\n"
     "  --check-config         read configuration and options, tell what is wrong, and exit\n"
     "  --config FILE          read FILE instead of /etc/dockless/agent.yaml\n"
     "  -v, --verbose          say more\n"
     "  -h, --help             show this\n\n"
     "Options given here win over the configuration file. See also dockless-agent(1).\n";
 
-enum { OPT_SETTING = 256, OPT_CONCURRENCY, OPT_LIMIT, OPT_CONFIG, OPT_CHECK };
+enum {
+    OPT_SETTING = 256,
+    OPT_CONCURRENCY,
+    OPT_LIMIT,
+    OPT_CONFIG,
+    OPT_CHECK,
+    OPT_NETWORK,
+    OPT_LIST
+};
 
-/* OPT_SETTING: the key of the configuration file has the same name. */
+/* OPT_SETTING, OPT_NETWORK: the key of the configuration file has the same name. OPT_LIST: one
+ * more for a list, which replaces the file's. */
 static const struct option options[] = {
     {"tasks", required_argument, NULL, OPT_SETTING},
     {"friendly-name", required_argument, NULL, OPT_SETTING},
@@ -41,6 +59,15 @@ static const struct option options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"check-config", no_argument, NULL, OPT_CHECK},
+    {"ssh", no_argument, NULL, OPT_NETWORK},
+    {"debug-host", required_argument, NULL, OPT_NETWORK},
+    {"debug-ports", required_argument, NULL, OPT_NETWORK},
+    {"environment-type", required_argument, NULL, OPT_NETWORK},
+    {"ssh-environment-type", required_argument, NULL, OPT_NETWORK},
+    {"ipv4-pool", required_argument, NULL, OPT_NETWORK},
+    {"ipv6-pool", required_argument, NULL, OPT_NETWORK},
+    {"allow", required_argument, NULL, OPT_LIST},
+    {"resolver", required_argument, NULL, OPT_LIST},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL},
@@ -60,6 +87,12 @@ static int read_config(const char *path, struct agent_config *c, struct error *e
     return agent_config_parse(file, buffer_string(&text), text.size, c, e);
 }
 
+/* The key of the list that option NAME adds to. */
+static const char *list_of(const char *name)
+{
+    return strcmp(name, "resolver") == 0 ? "resolvers" : name;
+}
+
 /* The option NAME of the command line over C: 0, a negative errno or an exit status below 0. */
 static int apply(int option, const char *name, const char *value, struct agent_config *c)
 {
@@ -70,6 +103,12 @@ static int apply(int option, const char *name, const char *value, struct agent_c
     switch (option) {
     case OPT_SETTING:
         r = agent_config_set(c, name, value, &e);
+        break;
+    case OPT_NETWORK:
+        r = network_config_set(&c->network, name, value ? value : "true", &e);
+        break;
+    case OPT_LIST:
+        r = network_config_set(&c->network, list_of(name), value, &e);
         break;
     case OPT_LIMIT:
         r = agent_config_set_limit(c, value, &e);
@@ -97,11 +136,11 @@ static int configure(int argc, char **argv, struct agent_config *c)
 {
     const char *path = NULL;
     struct error e = ERROR_INIT;
-    bool check = false;
+    bool check = false, lists[2] = {false, false};
     int option, index = 0, r;
 
     optind = 1;
-    while ((option = getopt_long(argc, argv, "vh", options, NULL)) >= 0) {
+    while ((option = getopt_long(argc, argv, "vh", options, &index)) >= 0) {
         if (option == 'h')
             return fputs(help, stdout), SAID_HELP;
         if (option == '?')
@@ -109,11 +148,17 @@ static int configure(int argc, char **argv, struct agent_config *c)
         if (option == OPT_CONFIG)
             path = optarg;
         check |= option == OPT_CHECK;
+        if (option == OPT_LIST)
+            lists[strcmp(options[index].name, "resolver") == 0] = true;
     }
     if (agent_config_init(c) < 0)
         return -EXIT_FAILURE;
     if (read_config(path, c, &e) < 0)
         return -cli_fail("agent", &e);
+    if (lists[0])
+        c->network.allowed = strv_free(c->network.allowed);
+    if (lists[1])
+        c->network.resolvers = strv_free(c->network.resolvers);
     optind = 1;
     while ((option = getopt_long(argc, argv, "vh", options, &index)) >= 0)
         if ((r = apply(option, options[index].name, optarg, c)) < 0)
@@ -122,6 +167,8 @@ static int configure(int argc, char **argv, struct agent_config *c)
         return -cli_usage("agent", "the address of the BACKEND: %s", e.text);
     if (optind < argc)
         return -cli_usage("agent", "one BACKEND is expected, \"%s\" is too much", argv[optind]);
+    if (network_config_check(&c->network, &e) < 0)
+        return -cli_fail("agent", &e);
     if (!c->backend)
         return -cli_usage("agent", "the address of the BACKEND is missing");
     if (!c->tasks)

@@ -41,6 +41,7 @@ void agent_config_clear(struct agent_config *c)
     free(c->user);
     free(c->seccomp);
     environment_configs_clear(&c->environments);
+    network_config_clear(&c->network);
     *c = (struct agent_config){0};
 }
 
@@ -59,7 +60,7 @@ int agent_config_init(struct agent_config *c)
         .students = AGENT_STUDENTS_DEFAULT,
     };
     job_limits_init(&c->limits);
-    if (!c->friendly_name || !c->tmpdir || !c->store) {
+    if (!c->friendly_name || !c->tmpdir || !c->store || network_config_init(&c->network) < 0) {
         agent_config_clear(c);
         return -ENOMEM;
     }
@@ -78,7 +79,9 @@ static int copy_config(const struct agent_config *c, struct agent_config *ret)
     ret->backend = ret->tasks = ret->friendly_name = ret->tmpdir = ret->store = ret->user = NULL;
     ret->seccomp = NULL;
     ret->environments = (struct environment_configs){0};
+    ret->network = (struct network_config){0};
     if (environment_configs_copy(&c->environments, &ret->environments) < 0 ||
+        network_config_copy(&c->network, &ret->network) < 0 ||
         copy_text(c->backend, &ret->backend) < 0 || copy_text(c->tasks, &ret->tasks) < 0 ||
         copy_text(c->friendly_name, &ret->friendly_name) < 0 ||
         copy_text(c->tmpdir, &ret->tmpdir) < 0 || copy_text(c->store, &ret->store) < 0 ||
@@ -113,11 +116,14 @@ static int read_limits(const struct yaml_file *f, const struct yaml_node *map,
 static int read_key(const struct yaml_file *f, const struct yaml_node *key,
                     const struct yaml_node *value, struct agent_config *c, struct error *e)
 {
+    int r;
+
     if (yaml_is_text(key, "limits"))
         return read_limits(f, value, c, e);
     if (yaml_is_text(key, "environments"))
         return environment_configs_read(f, value, &c->environments, e);
-    return settings_read_entry(f, key, value, all_settings, c, e);
+    r = network_config_read(f, key, value, &c->network, e);
+    return r == -ENOENT ? settings_read_entry(f, key, value, all_settings, c, e) : r;
 }
 
 static int read_file(const struct yaml_file *f, struct agent_config *c, struct error *e)
@@ -204,6 +210,8 @@ void agent_config_reload(struct agent_config *c, struct agent_config *new, char 
     note_difference(!is_same_text(c->store, new->store), "store", restart, size);
     note_difference(!is_same_text(c->user, new->user), "user", restart, size);
     note_difference(!is_same_text(c->seccomp, new->seccomp), "seccomp", restart, size);
+    note_difference(!network_config_equals(&c->network, &new->network), "network and ssh", restart,
+                    size);
     note_difference(c->jobs != new->jobs, "limits.jobs", restart, size);
     note_difference(c->students != new->students, "limits.all-students", restart, size);
     c->friendly_name = new->friendly_name;

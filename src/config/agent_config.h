@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/environment_config.h"
+#include "config/network_config.h"
 
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct agent_config {
     int verbose;            /* say more */
     uint64_t jobs;          /* at once */
     uint64_t students;      /* student containers at once, of all jobs */
+    struct network_config network; /* networks, ports, ssh */
     struct job_limits limits;
     struct environment_configs environments; /* where they differ from their labels and LIMITS */
 };

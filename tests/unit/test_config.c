@@ -41,6 +41,60 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
     assert_int_equal(a->environments.n, b->environments.n);
     assert_int_equal(a->verbose, b->verbose);
+    assert_int_equal(a->network.ssh, b->network.ssh);
+    assert_same_text(a->network.debug_host, b->network.debug_host);
+    assert_int_equal(a->network.first_port, b->network.first_port);
+    assert_int_equal(a->network.last_port, b->network.last_port);
+    assert_same_text(a->network.environment_type, b->network.environment_type);
+    assert_same_text(a->network.ssh_environment_type, b->network.ssh_environment_type);
+    assert_same_text(a->network.pool4, b->network.pool4);
+    assert_same_text(a->network.pool6, b->network.pool6);
+    assert_int_equal(strv_length(a->network.allowed), strv_length(b->network.allowed));
+    assert_int_equal(strv_length(a->network.resolvers), strv_length(b->network.resolvers));
+}
+
+static void every_key_of_networks_is_read(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    if (parse("ssh: yes\ndebug-host: grader.example.org\ndebug-ports: 2300-2200\n"
+              "environment-type: a\nssh-environment-type: b\n"
+              "network:\n  ipv4-pool: 10.9.0.0/16\n  ipv6-pool: none\n"
+              "  allow: [10.1.0.0/16, 192.168.7.1]\n  resolvers: [192.0.2.53]\n",
+              &c, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_true(c.network.ssh);
+    assert_string_equal(c.network.debug_host, "grader.example.org");
+    assert_int_equal(c.network.first_port, 2200);
+    assert_int_equal(c.network.last_port, 2300);
+    assert_string_equal(c.network.environment_type, "a");
+    assert_string_equal(c.network.ssh_environment_type, "b");
+    assert_string_equal(c.network.pool4, "10.9.0.0/16");
+    assert_string_equal(c.network.pool6, "");
+    assert_int_equal(strv_length(c.network.allowed), 2);
+    assert_string_equal(c.network.allowed[1], "192.168.7.1");
+    assert_int_equal(strv_length(c.network.resolvers), 1);
+    assert_int_equal(parse("debug-ports: none\nnetwork: {allow: []}\n", &c, &e), 0);
+    assert_int_equal(c.network.first_port, 0);
+    assert_int_equal(c.network.last_port, 0);
+    assert_int_equal(strv_length(c.network.allowed), 0);
+    assert_int_equal(strv_length(c.network.resolvers), 1);
+}
+
+static void both_environment_types_need_their_own_name(void **state)
+{
+    _cleanup_(agent_config_clear) struct agent_config c = {0};
+
+    (void)state;
+    assert_int_equal(agent_config_init(&c), 0);
+    assert_int_equal(network_config_check(&c.network, NULL), 0);
+    assert_int_equal(network_config_set(&c.network, "environment-type", "docker-ssh", NULL), 0);
+    assert_int_equal(network_config_check(&c.network, NULL), 0);
+    c.network.ssh = true;
+    assert_int_equal(network_config_check(&c.network, NULL), -EINVAL);
 }
 
 static void every_key_is_read(void **state)
@@ -179,13 +233,13 @@ static void what_cannot_be_reloaded_is_named(void **state)
     assert_int_equal(parse("backend: tcp://x:1\nprotocol: 0.9\ntasks: /x\ntmpdir: /x\nstore: /x\n"
                            "user: x\nseccomp: /x\nlimits: {jobs: 1, all-students: 1, pids: 5}\n"
                            "friendly-name: x\nconcurrency: 2\nverbose: yes\n"
-                           "environments: {gcc: }\ndrain-time: 1\n",
+                           "environments: {gcc: }\ndrain-time: 1\nnetwork: {allow: [10.0.0.0/8]}\n",
                            &new, NULL),
                      0);
     agent_config_reload(&c, &new, restart, sizeof(restart));
     assert_string_equal(restart,
-                        "backend, protocol, tasks, tmpdir, store, user, seccomp, limits.jobs, "
-                        "limits.all-students");
+                        "backend, protocol, tasks, tmpdir, store, user, seccomp, network and ssh, "
+                        "limits.jobs, limits.all-students");
     assert_null(c.backend);
     assert_string_equal(c.protocol, "main");
     assert_int_equal(c.jobs, 200);
@@ -278,6 +332,30 @@ static void faults_name_their_place(void **state)
         {"limits: {frame: 64MB}\n", "a.yaml:1:17: \"frame\" must be a size such as 64M"},
         {"limits: {frame: 1k}\n", "a.yaml:1:17: \"frame\" must be between 65536 and 268435456"},
         {"limits: {frame: 1g}\n", "a.yaml:1:17: \"frame\" must be between 65536 and 268435456"},
+        {"ssh: maybe\n", "a.yaml:1:6: \"ssh\" must be true or false"},
+        {"debug-host: a b\n", "a.yaml:1:13: \"debug-host\" must be one word"},
+        {"debug-ports: 80\n",
+         "a.yaml:1:14: \"debug-ports\" must be \"FIRST-LAST\" such as 64120-64130, or \"none\""},
+        {"debug-ports: 0-5\n",
+         "a.yaml:1:14: \"debug-ports\" must be \"FIRST-LAST\" such as 64120-64130, or \"none\""},
+        {"debug-ports: 1-65536\n",
+         "a.yaml:1:14: \"debug-ports\" must be \"FIRST-LAST\" such as 64120-64130, or \"none\""},
+        {"environment-type: ''\n", "a.yaml:1:19: \"environment-type\" must be one word"},
+        {"network: {pool: 1}\n", "a.yaml:1:11: unknown key \"pool\""},
+        {"network: {allow: [], allow: []}\n", "a.yaml:1:22: \"allow\" is there twice"},
+        {"network: {allow: 10.0.0.0/8}\n", "a.yaml:1:18: \"allow\" must be a list"},
+        {"network: {allow: [10.0.0.0/8, 10.0.0.1/8]}\n",
+         "a.yaml:1:31: network: \"10.0.0.1/8\" is no range of addresses"},
+        {"network: {resolvers: [localhost]}\n",
+         "a.yaml:1:23: network: \"localhost\" is no address"},
+        {"network: {resolvers: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4]}\n",
+         "a.yaml:1:50: network: more than 64 allowed ranges or 3 resolvers"},
+        {"network: {ipv4-pool: 10.0.0.0/24}\n",
+         "a.yaml:1:22: network: \"10.0.0.0/24\" is no IPv4 range with a prefix of 8 to 22"},
+        {"network: {ipv6-pool: 10.0.0.0/16}\n",
+         "a.yaml:1:22: network: \"10.0.0.0/16\" is no IPv6 range with a prefix of 16 to 64"},
+        {"network: {ipv6-pool: ''}\n",
+         "a.yaml:1:22: \"ipv6-pool\" is empty: \"none\" means no IPv6"},
         {"limits: 5\n", "a.yaml:1:9: here must be keys with values"},
         {"- a\n", "a.yaml:1:1: here must be keys with values"},
         {"text\n", "a.yaml:1:1: here must be keys with values"},
@@ -405,6 +483,8 @@ int main(void)
         cmocka_unit_test(environments_are_read),
         cmocka_unit_test(options_are_checked_like_the_file),
         cmocka_unit_test(what_cannot_be_reloaded_is_named),
+        cmocka_unit_test(every_key_of_networks_is_read),
+        cmocka_unit_test(both_environment_types_need_their_own_name),
         cmocka_unit_test(empty_files_change_nothing),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(faults_name_their_place),

@@ -19,17 +19,23 @@ struct launcher_root {
     bool read_only;   /* nothing of it is ever mounted writable (an overlay's lower is fine) */
 };
 
+#define LAUNCHER_POOL4_DEFAULT "10.213.0.0/16"
+#define LAUNCHER_POOL6_DEFAULT "fd6f:cc1e:55d0::/48"
+
 /** The network that sandboxes may ask for (SANDBOX_NETWORK_NAT). Nothing is made on the host until
  * the first of them does. docs/networking.md says what they can reach. */
 struct launcher_network {
-    const char *pool4; /* IPv4 range that each launcher takes a /22 of; NULL: 10.213.0.0/16 */
-    const char *pool6; /* IPv6 range, a /64 each; NULL: fd6f:cc1e:55d0::/48; "": no IPv6 */
+    const char *pool4; /* IPv4 range that each launcher takes a /22 of; NULL: the default */
+    const char *pool6; /* IPv6 range, a /64 each; NULL: the default; "": no IPv6 */
     const char *const *allowed; /* private ranges that may be reached: "10.1.0.0/16" */
     size_t n_allowed;
     const char *const *resolvers; /* name servers, at most 3; none: those of the host */
     size_t n_resolvers;
     uint16_t first_port, last_port; /* of the host, that may be published; 0: none */
 };
+
+/** Whether a launcher would take NETWORK: -EINVAL, -E2BIG with a text that names the value. */
+int launcher_network_validate(const struct launcher_network *network, struct error *e);
 
 /** Limits that not every host can enforce; memory, pids, time and output always can be. */
 enum launcher_limit {

@@ -32,6 +32,7 @@ class Backend:
         self.pongs = 0
         self.jobs = {}  # job id -> "sent", "started" or "done"
         self.done = {}  # job id -> AgentJobDone
+        self.offers = {}  # job id -> AgentJobSSHDebug
 
     def close(self):
         self.socket.close()
@@ -97,6 +98,10 @@ class Backend:
             self.jobs[job_id] = "started"
         elif state != "started":
             raise AssertionError(f"{kind} for a job that is {state}: {job_id}")
+        elif kind == "AgentJobSSHDebug":
+            if job_id in self.offers:
+                raise AssertionError(f"a second AgentJobSSHDebug: {job_id}")
+            self.offers[job_id] = message
         elif kind == "AgentJobDone":
             self.jobs[job_id] = "done"
             self.done[job_id] = message

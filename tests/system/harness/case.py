@@ -128,6 +128,8 @@ class SystemTest(unittest.TestCase):
     """Each test has a directory, courses, a backend; afterwards nothing of its agents may be
     left."""
 
+    helpers = ()  # processes of the test's own
+
     def setUp(self):
         if os.geteuid() != 0:
             self.skipTest("needs root")
@@ -217,7 +219,8 @@ class SystemTest(unittest.TestCase):
     def left_processes(self):
         """Processes that outlived their agent; this process is their parent now."""
         known = [agent.pid for agent in self.agents if agent.process.poll() is None]
-        host.reap([agent.pid for agent in self.agents])
+        known += self.helpers
+        host.reap([agent.pid for agent in self.agents] + list(self.helpers))
         mine = [pid for pid in host.descendants(os.getpid()) if pid not in known]
         running = {pid for known_pid in known for pid in host.descendants(known_pid)}
         return [pid for pid in mine if pid not in running]
