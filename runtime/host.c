@@ -139,6 +139,10 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     note_ignored_signals(h);
     h->waived = config->waived;
     if (r == 0)
+        r = disk_host_open(&h->disks, e);
+    if (h->disks.control_fd >= 0)
+        h->abilities |= LAUNCHER_LIMIT_DISK;
+    if (r == 0)
         r = abilities_check(config->needed, h->abilities, h->waived, e);
     if (r == 0)
         r = hostns_enter(h, config, e);
@@ -158,6 +162,7 @@ int host_open(const struct launcher_config *config, sd_event *event, struct host
     if (!h)
         return error_sys(e, -ENOMEM, "host");
     h->event = sd_event_ref(event);
+    h->disks = (struct disk_host)DISK_HOST_INIT;
     h->scratch_fd = h->lock_fd = h->scratch_parent_fd = h->proc_fd = h->kill_fd = -EBADF;
     r = prepare(h, config, e);
     if (r < 0) {
@@ -183,6 +188,7 @@ void host_close(struct host *h)
         free(h->roots[i].name);
         safe_close(h->roots[i].fd);
     }
+    disk_host_close(&h->disks);
     safe_close(h->kill_fd);
     safe_close(h->proc_fd);
     safe_close(h->scratch_fd);

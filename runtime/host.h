@@ -15,6 +15,7 @@
 #pragma once
 
 #include "cgroup.h"
+#include "disk.h"
 #include "janitor.h"
 #include "network.h"
 #include "runtime/launcher.h"
@@ -40,6 +41,7 @@ struct host {
     char *instance; /* its name, also that of the cgroup */
     uint64_t made;  /* sandboxes so far: names of their directories and cgroups */
     struct cgroup_host *cgroups;
+    struct disk_host disks;
     unsigned abilities; /* enum launcher_limit: what can be enforced here */
     unsigned waived;
     bool unified; /* cgroup v2 alone: containers see it, read-only */

@@ -30,7 +30,9 @@ struct limits {
     sd_event_source *cpu, *wall, *oom;
     bool killed;
     bool out_of_memory;
-    enum sandbox_verdict time; /* CPU_TIMEOUT or WALL_TIMEOUT, EXITED while neither was hit */
+    enum sandbox_verdict
+        first; /* CPU_TIMEOUT, WALL_TIMEOUT, OUTPUT_LIMIT; EXITED while none was hit
+                */
 };
 
 /* sched_setattr(2); glibc 2.36 has neither wrapper nor type, and the kernel's header clashes with
@@ -77,11 +79,11 @@ static uint64_t usable_cpus(const struct sandbox_limits *limits)
     return limits->pids > 0 ? MIN(limits->pids, own) : own;
 }
 
-/* Remembers the first of the two clocks and ends the sandbox. */
-static void hit_time(struct limits *l, enum sandbox_verdict verdict)
+/* Remembers the first of clocks and output, and ends the sandbox. */
+static void hit(struct limits *l, enum sandbox_verdict verdict)
 {
-    if (l->time == SANDBOX_EXITED)
-        l->time = verdict;
+    if (l->first == SANDBOX_EXITED)
+        l->first = verdict;
     cgroup_kill(l->cg);
 }
 
@@ -94,7 +96,7 @@ static int on_cpu(sd_event_source *source, uint64_t due, void *userdata)
     (void)due;
     /* A limit that cannot be looked at any more is not waived. */
     if (r < 0 || used > l->cpu_limit) {
-        hit_time(l, SANDBOX_CPU_TIMEOUT);
+        hit(l, SANDBOX_CPU_TIMEOUT);
         return 0;
     }
     wait = MAX((l->cpu_limit - used) / l->cpus, LOOK_USEC_MIN);
@@ -102,7 +104,7 @@ static int on_cpu(sd_event_source *source, uint64_t due, void *userdata)
     if (r >= 0)
         r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     if (r < 0)
-        hit_time(l, SANDBOX_CPU_TIMEOUT);
+        hit(l, SANDBOX_CPU_TIMEOUT);
     return 0;
 }
 
@@ -110,7 +112,7 @@ static int on_wall(sd_event_source *source, uint64_t due, void *userdata)
 {
     (void)source;
     (void)due;
-    hit_time(userdata, SANDBOX_WALL_TIMEOUT);
+    hit(userdata, SANDBOX_WALL_TIMEOUT);
     return 0;
 }
 
@@ -153,7 +155,7 @@ int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits
     l->cg = cg;
     l->cpu_limit = limits->cpu_time_usec;
     l->cpus = usable_cpus(limits);
-    l->time = SANDBOX_EXITED;
+    l->first = SANDBOX_EXITED;
     if (l->cpu_limit > 0)
         r = add_timer(l, event, &l->cpu,
                       later(started_usec, MAX(l->cpu_limit / l->cpus, LOOK_USEC_MIN)), on_cpu);
@@ -193,6 +195,16 @@ void limits_first_exited(struct limits *l)
     stop_clocks(l);
 }
 
+bool limits_ended_it(const struct limits *l)
+{
+    return l->killed || l->out_of_memory || l->first != SANDBOX_EXITED;
+}
+
+void limits_output_exceeded(struct limits *l)
+{
+    hit(l, SANDBOX_OUTPUT_LIMIT);
+}
+
 void limits_kill(struct limits *l)
 {
     l->killed = true;
@@ -208,8 +220,8 @@ static enum sandbox_verdict judge(struct limits *l, int code)
         return SANDBOX_KILLED;
     if (l->out_of_memory || cgroup_oom_happened(l->cg))
         return SANDBOX_OUT_OF_MEMORY;
-    if (l->time != SANDBOX_EXITED)
-        return l->time;
+    if (l->first != SANDBOX_EXITED)
+        return l->first;
     if (l->cpu_limit > 0 && cgroup_cpu_usage(l->cg, &used) == 0 && used > l->cpu_limit)
         return SANDBOX_CPU_TIMEOUT;
     return code == CLD_EXITED ? SANDBOX_EXITED : SANDBOX_SIGNALLED;

@@ -33,8 +33,15 @@ void limits_first_exited(struct limits *l);
 /** Notes a kill by request and kills the cgroup. */
 void limits_kill(struct limits *l);
 
+/** Whether a limit or a kill has ended it so far. */
+bool limits_ended_it(const struct limits *l);
+
+/** More was written than limits.output_bytes: ends the sandbox. */
+void limits_output_exceeded(struct limits *l);
+
 /** The verdict for the first process's wait status (waitid(2): CODE is si_code, STATUS si_status),
- * in the order killed by request, out of memory, time, the exit itself. Sets verdict, exit_code and
- * signal of REPORT. To be called when the cgroup is empty: it looks at the memory events once more,
- * and at the CPU used, so that nothing is missed that happened between two looks. */
+ * in the order killed by request, out of memory, time or output (whichever was first), the exit
+ * itself. Sets verdict, exit_code and signal of REPORT. To be called when the cgroup is empty: it
+ * looks at the memory events once more, and at the CPU used, so that nothing is missed that
+ * happened between two looks. */
 void limits_verdict(struct limits *l, int code, int status, struct sandbox_report *report);

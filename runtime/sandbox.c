@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -164,8 +165,35 @@ static void finish(struct sandbox *s)
     read_usage(s);
     if (failed)
         note_failure(s, &failure);
+    if (s->relay)
+        s->report.output_bytes = relay_delivered(s->relay);
     s->report.called = call_watch_saw(&s->calls);
     report(s);
+}
+
+/* All is gone that can be: now the counters are final. What was written on the way to an ordinary
+ * exit is delivered first, however slowly it is read; what a limit or a kill has cut off is not
+ * waited for. */
+static void finish_if_delivered(struct sandbox *s)
+{
+    s->empty_source = sd_event_source_disable_unref(s->empty_source);
+    s->timeout_source = sd_event_source_disable_unref(s->timeout_source);
+    s->emptied = true;
+    if (s->relay && !relay_is_over(s->relay) && !limits_ended_it(s->limits))
+        return;
+    finish(s);
+}
+
+void sandbox_on_output(bool exceeded, void *userdata)
+{
+    struct sandbox *s = userdata;
+
+    if (s->state == SANDBOX_REPORTED)
+        return;
+    if (exceeded && s->limits)
+        limits_output_exceeded(s->limits);
+    if (s->emptied)
+        finish(s);
 }
 
 static int on_empty(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -174,14 +202,14 @@ static int on_empty(sd_event_source *source, int fd, uint32_t events, void *user
 
     (void)source, (void)fd, (void)events;
     if (cgroup_is_empty(s->cgroup) != 0)
-        finish(s);
+        finish_if_delivered(s);
     return 0;
 }
 
 static int on_ending_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
-    finish(userdata);
+    finish_if_delivered(userdata);
     return 0;
 }
 
@@ -233,6 +261,8 @@ static void kill_one(struct sandbox *s)
 {
     if (s->state == SANDBOX_RUNNING) {
         limits_kill(s->limits);
+    } else if (s->state == SANDBOX_ENDING && s->emptied) {
+        finish(s); /* nobody shall wait any more for its output to be read */
     } else if (s->state == SANDBOX_PREPARING && s->start) {
         /* It waits for a copy: nothing runs yet. */
         s->kill_requested = true;
@@ -244,8 +274,10 @@ static void kill_one(struct sandbox *s)
 
 static void kill_children(struct sandbox *s)
 {
-    for (struct sandbox *child = s->first_child; child; child = child->next_sibling)
+    for (struct sandbox *child = s->first_child, *next; child; child = next) {
+        next = child->next_sibling; /* whoever is told of its end may free it */
         kill_one(child);
+    }
 }
 
 void sandbox_kill(struct sandbox *s)
@@ -285,11 +317,11 @@ int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *user
     kill_children(s);
     /* With the first process its pid namespace is dead: as a rule nothing is left. */
     if (cgroup_is_empty(s->cgroup) == 1) {
-        finish(s);
+        finish_if_delivered(s);
         return 0;
     }
     if (watch_strays(s) < 0 || cgroup_kill(s->cgroup) < 0 || cgroup_is_empty(s->cgroup) == 1)
-        finish(s);
+        finish_if_delivered(s);
     return 0;
 }
 
@@ -368,6 +400,17 @@ static void unlink_from_family(struct sandbox *s)
     }
 }
 
+/* The last of its fds is closed by the janitor: the end of a file system waits for its device. */
+static void drop_disk(struct sandbox *s)
+{
+    char path[64];
+
+    disk_shut_down(s->scratch_fd);
+    snprintf(path, sizeof(path), "/scratch/%s", s->name);
+    umount2(path, MNT_DETACH);
+    janitor_close_fds(s->host->janitor, &s->scratch_fd, 1);
+}
+
 void sandbox_free(struct sandbox *s)
 {
     if (s->state == SANDBOX_RUNNING)
@@ -380,6 +423,7 @@ void sandbox_free(struct sandbox *s)
     sd_event_source_disable_unref(s->empty_source);
     sd_event_source_disable_unref(s->timeout_source);
     sd_event_source_disable_unref(s->report_source);
+    relay_free(s->relay);
     if (s->limits)
         limits_stop(s->limits);
     for (size_t i = 0; i < s->n_kept; i++) {
@@ -396,6 +440,8 @@ void sandbox_free(struct sandbox *s)
     safe_close(s->status_fd);
     safe_close(s->go_fd);
     if (s->scratch_fd >= 0) {
+        if (s->has_disk)
+            drop_disk(s);
         safe_close(s->scratch_fd);
         janitor_remove(s->host->janitor, s->name);
     }

@@ -5,6 +5,7 @@
 #include "connect.h"
 #include "life.h"
 #include "limits.h"
+#include "relay.h"
 
 #include <sys/types.h>
 
@@ -42,12 +43,15 @@ struct sandbox {
     struct network_place *place; /* NULL without a network to the outside */
     char name[32];               /* of its scratch directory and cgroup */
     int scratch_fd;
+    bool has_disk;                /* the scratch is a file system of its own */
     int kept[SANDBOX_MOUNTS_MAX]; /* clones of its mounts, for children */
     size_t n_kept;
     uint64_t scratch_mounts; /* bit N: mount N is a SANDBOX_MOUNT_SCRATCH */
     struct call_watch calls;
     struct cgroup *cgroup;
     struct limits *limits;
+    bool emptied;        /* no process is left; its output may still have to be delivered */
+    struct relay *relay; /* with a limit on output */
     struct start *start; /* while PREPARING */
     pid_t pid;
     int pidfd;
@@ -71,6 +75,9 @@ void start_cancel(struct sandbox *s);
 
 /** Implemented by sandbox.c: a start that had to wait has ended, as start_begin() returns it. */
 void start_over(struct sandbox *s, int r);
+
+/** Implemented by sandbox.c: a relay_fn. */
+void sandbox_on_output(bool exceeded, void *userdata);
 
 /** Implemented by sandbox.c: the first process of S has ended (event handler of its pidfd). */
 int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *userdata);

@@ -97,6 +97,22 @@ static int take_ids(struct sandbox *s, struct error *e)
     return id_range_lease(s->host->ids, &s->lease->range, e);
 }
 
+/* A file system of its own over its directory, where it has a limit and the host can. */
+static int make_disk(struct sandbox *s, const struct sandbox_limits *limits, struct error *e)
+{
+    int fd;
+
+    if (!(abilities_wanted(limits) & s->host->abilities & LAUNCHER_LIMIT_DISK))
+        return 0;
+    fd = disk_attach(&s->host->disks, s->scratch_fd, limits, e);
+    if (fd < 0)
+        return fail(s, "scratch", fd);
+    safe_close(s->scratch_fd);
+    s->scratch_fd = fd;
+    s->has_disk = true;
+    return 0;
+}
+
 static int make_places(struct sandbox *s, struct error *e)
 {
     const struct sandbox_limits *limits = &s->start->plan.spec->limits;
@@ -114,7 +130,9 @@ static int make_places(struct sandbox *s, struct error *e)
     if (r < 0)
         return fail(s, "cgroup", r);
     s->scratch_fd = make_owned_dir(s->host->scratch_fd, s->name, 0700, 0, 0, e);
-    return s->scratch_fd < 0 ? fail(s, "scratch", s->scratch_fd) : 0;
+    if (s->scratch_fd < 0)
+        return fail(s, "scratch", s->scratch_fd);
+    return make_disk(s, limits, e);
 }
 
 static struct mount_source source_of(const struct sandbox *s)
@@ -311,12 +329,19 @@ static void hold_mount_namespace(struct sandbox *s)
 static int launch(struct sandbox *s, struct error *e)
 {
     struct child_plan *plan = &s->start->plan;
-    int r;
+    int stdio[3], r;
 
     plan->n_join = cgroup_join_fds(s->cgroup, plan->join_fds);
     r = make_pipes(s, e);
     if (r < 0)
         return fail(s, "pipe", r);
+    memcpy(stdio, plan->stdio, sizeof(stdio));
+    if (plan->spec->limits.output_bytes > 0) {
+        r = relay_start(s->host->event, plan->stdio, plan->spec->limits.output_bytes,
+                        sandbox_on_output, s, &s->relay, e);
+        if (r < 0)
+            return fail(s, "output", r);
+    }
     if (plan->spec->network == SANDBOX_NETWORK_PARENT) {
         r = clone_into_network(s, e);
     } else {
@@ -324,6 +349,11 @@ static int launch(struct sandbox *s, struct error *e)
         if (r < 0)
             error_sys(e, r, "clone3");
     }
+    /* The child has the pipes' ends now, and must be the only one. */
+    for (size_t i = 0; i < ARRAY_SIZE(stdio); i++)
+        if (plan->stdio[i] != stdio[i])
+            safe_close(plan->stdio[i]);
+    memcpy(plan->stdio, stdio, sizeof(stdio));
     if (r < 0)
         return fail(s, "clone3", r);
     hold_mount_namespace(s);

@@ -41,9 +41,9 @@
 #define SANDBOX_IO_WEIGHT_MAX 10000 /* io.weight's */
 /* The smallest file system that a disk limit can make has a few of each for itself. */
 #define SANDBOX_DISK_MIN   ((uint64_t)1 << 20)
-#define SANDBOX_DISK_MAX   ((uint64_t)1 << 44)
+#define SANDBOX_DISK_MAX   ((uint64_t)1 << 42)
 #define SANDBOX_INODES_MIN 64
-#define SANDBOX_INODES_MAX ((uint64_t)1 << 31)
+#define SANDBOX_INODES_MAX ((uint64_t)1 << 30)
 
 enum sandbox_mount_kind {
     SANDBOX_MOUNT_BIND, /* root/source of the host, a directory or file, idmapped to the sandbox's

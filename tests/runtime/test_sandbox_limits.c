@@ -1,0 +1,375 @@
+/* links: runtime */
+/* Limits and counters of whole sandboxes: disk, output, processors, and what a report tells. */
+#include "sandbox_harness.h"
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/text.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+static bool able(unsigned limit)
+{
+    return (H.host->abilities & limit) != 0;
+}
+
+static enum sandbox_verdict verdict_of(struct run *r)
+{
+    run_start(r);
+    run_wait(r);
+    if (r->report.verdict == SANDBOX_START_FAILED)
+        fail_msg("%s: %s", r->report.failed_step, r->report.error);
+    return r->report.verdict;
+}
+
+/* --- disk ------------------------------------------------------------------------------------ */
+
+static void root_and_scratch_share_the_bytes_of_the_disk(void **state)
+{
+    struct run r;
+    char *text;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_DISK))
+        skip();
+    run_init(&r, "dd if=/dev/zero of=/fill bs=65536 count=96 2>/dev/null || exit 9; "
+                 "dd if=/dev/zero of=/data/fill bs=65536 count=96 2>/dev/null && exit 8; "
+                 "echo x >/one-more 2>/dev/null; stat -c %s /fill /data/fill");
+    assert_non_null(sandbox_spec_add_mount(&r.spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/data"));
+    r.spec.limits.disk_bytes = 8 * MIB;
+    run_output(&r, 0);
+    text = buffer_string(&r.out);
+    assert_true(strncmp(text, "6291456\n", 8) == 0);
+    assert_in_range(strtoull(text + 8, NULL, 10), 15 * MIB / 10, 2 * MIB);
+    run_clear(&r);
+}
+
+static void files_beyond_the_inodes_are_refused(void **state)
+{
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_DISK))
+        skip();
+    run_init(&r, "i=0; while echo 2>/dev/null >/f$i; do i=$((i+1)); [ $i -lt 1000 ] || break; done; "
+                 "echo $i");
+    r.spec.limits.disk_inodes = 100;
+    assert_in_range(strtoul(run_output(&r, 0), NULL, 10), 90, 140);
+    run_clear(&r);
+}
+
+static void room_that_is_freed_can_be_used_again(void **state)
+{
+    (void)state;
+    struct run r;
+
+    if (!able(LAUNCHER_LIMIT_DISK))
+        skip();
+    run_init(&r, "for i in 1 2 3 4 5; do dd if=/dev/zero of=/f bs=65536 count=96 2>/dev/null || "
+                 "exit 9; rm /f; done; echo fine");
+    r.spec.limits.disk_bytes = 8 * MIB;
+    assert_string_equal(run_output(&r, 0), "fine");
+    run_clear(&r);
+}
+
+static unsigned loops_in_use(void)
+{
+    unsigned n = 0;
+
+    for (int i = 0; i < 256; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/sys/block/loop%d/loop/backing_file", i);
+        n += access(path, F_OK) == 0;
+    }
+    return n;
+}
+
+/* Others on this machine may use some, too: it is asked until none more are. */
+static void nothing_of_a_disk_is_left(void **state)
+{
+    unsigned before = loops_in_use(), after = 0;
+    uint64_t end = clock_monotonic_usec() + scaled_usec(10 * USEC_PER_SEC);
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_DISK))
+        skip();
+    run_init(&r, "dd if=/dev/zero of=/fill bs=65536 count=64 2>/dev/null; ls /");
+    r.spec.limits.disk_bytes = 8 * MIB;
+    run_output(&r, 0);
+    run_clear(&r);
+    do
+        after = loops_in_use();
+    while (after > before && clock_monotonic_usec() < end);
+    assert_true(after <= before);
+}
+
+/* --- output ---------------------------------------------------------------------------------- */
+
+static void output_beyond_the_limit_ends_the_sandbox(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "yes");
+    r.spec.limits.output_bytes = 100000;
+    assert_int_equal(verdict_of(&r), SANDBOX_OUTPUT_LIMIT);
+    assert_int_equal(r.out.size, 100000);
+    assert_int_equal(r.report.output_bytes, 100000);
+    run_clear(&r);
+}
+
+static void both_streams_and_all_processes_count(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "(head -c 600 /dev/zero) & (head -c 600 /dev/zero >&2) & wait; sleep 100");
+    r.spec.limits.output_bytes = 1000;
+    assert_int_equal(verdict_of(&r), SANDBOX_OUTPUT_LIMIT);
+    assert_int_equal(r.out.size, 1000);
+    run_clear(&r);
+}
+
+static void output_within_the_limit_is_delivered_in_order(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "for i in 1 2 3; do echo out$i; echo err$i >&2; done");
+    r.spec.limits.output_bytes = 30;
+    assert_string_equal(run_output(&r, 0), "out1\nerr1\nout2\nerr2\nout3\nerr3");
+    assert_int_equal(r.report.output_bytes, 30);
+    run_clear(&r);
+}
+
+/* The program is long gone when the last of it is read. */
+static void an_excess_of_the_last_moment_counts(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "head -c 31 /dev/zero");
+    r.spec.limits.output_bytes = 30;
+    assert_int_equal(verdict_of(&r), SANDBOX_OUTPUT_LIMIT);
+    assert_int_equal(r.out.size, 30);
+    run_clear(&r);
+}
+
+/* A program that never reads is not waited for by anybody, and a kill ends the waiting. */
+static void a_kill_does_not_wait_for_the_reader(void **state)
+{
+    uint64_t end = clock_monotonic_usec() + 2 * USEC_PER_SEC;
+    struct run r;
+
+    (void)state;
+    run_init(&r, "head -c 200000 /dev/zero");
+    r.spec.limits.output_bytes = MIB;
+    run_start(&r);
+    while (clock_monotonic_usec() < end)
+        assert_true(sd_event_run(H.event, 10000) >= 0);
+    assert_false(r.over);
+    sandbox_kill(r.sandbox);
+    run_wait(&r);
+    run_clear(&r);
+}
+
+/* --- processors ------------------------------------------------------------------------------ */
+
+static void a_share_of_a_cpu_is_kept_and_its_waits_are_told(void **state)
+{
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_CPU_SHARE))
+        skip();
+    run_init(&r, "while :; do :; done & while :; do :; done & wait");
+    r.spec.limits.cpu_share = 200;
+    r.spec.limits.wall_time_usec = USEC_PER_SEC;
+    assert_int_equal(verdict_of(&r), SANDBOX_WALL_TIMEOUT);
+    /* A fifth of the time, and a period more at its ends. */
+    assert_in_range(r.report.user_usec + r.report.system_usec, 0,
+                    r.report.wall_usec / 5 + 40 * USEC_PER_MSEC);
+    assert_true(r.report.throttled_periods != SANDBOX_ABSENT && r.report.throttled_periods > 0);
+    assert_true(r.report.throttled_usec != SANDBOX_ABSENT && r.report.throttled_usec > 0);
+    run_clear(&r);
+}
+
+static void a_program_sees_only_the_cpus_it_is_given(void **state)
+{
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_CPUS))
+        skip();
+    run_init(&r, "grep Cpus_allowed_list /proc/self/status; taskset -p 3 1 2>&1 | grep -c fail; "
+                 "grep Mems_allowed_list /proc/self/status | cut -f2 | grep -c .");
+    r.spec.limits.cpus[0] = 1;
+    run_output(&r, 0);
+    assert_non_null(strstr(buffer_string(&r.out), "Cpus_allowed_list:\t0\n"));
+    run_clear(&r);
+}
+
+static void a_weight_of_disk_use_is_taken(void **state)
+{
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_IO_WEIGHT))
+        skip();
+    run_init(&r, "echo fine");
+    r.spec.limits.io_weight = 50;
+    assert_string_equal(run_output(&r, 0), "fine");
+    run_clear(&r);
+}
+
+static void what_the_host_cannot_is_refused_unless_waived(void **state)
+{
+    unsigned abilities = H.host->abilities;
+    struct run r;
+
+    (void)state;
+    H.host->abilities &= ~(unsigned)LAUNCHER_LIMIT_DISK;
+    run_init(&r, "echo fine");
+    r.spec.limits.disk_bytes = 8 * MIB;
+    run_start(&r);
+    run_wait(&r);
+    assert_int_equal(r.report.verdict, SANDBOX_START_FAILED);
+    assert_string_equal(r.report.failed_step, "limits");
+    assert_non_null(strstr(r.report.error, "cannot enforce the limit \"disk\""));
+    run_clear(&r);
+    H.host->waived = LAUNCHER_LIMIT_DISK;
+    run_init(&r, "echo fine");
+    r.spec.limits.disk_bytes = 8 * MIB;
+    assert_string_equal(run_output(&r, 0), "fine");
+    run_clear(&r);
+    H.host->waived = 0;
+    H.host->abilities = abilities;
+}
+
+/* --- what a report tells -----------------------------------------------------------------------
+ */
+
+static void the_report_counts_processes_and_switches(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "for i in 1 2 3 4 5; do sleep 0.2 & done; wait");
+    r.spec.limits.pids = 50;
+    run_output(&r, 0);
+    if (r.report.pids_peak != SANDBOX_ABSENT)
+        assert_in_range(r.report.pids_peak, 6, 8);
+    assert_in_range(r.report.voluntary_switches, 6, 10000);
+    assert_in_range(r.report.oom_kills, 0, 0);
+    assert_true(r.report.output_bytes == SANDBOX_ABSENT);
+    run_clear(&r);
+}
+
+static void the_report_counts_kills_for_memory(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done");
+    r.spec.limits.memory_bytes = 20 * MIB;
+    assert_int_equal(verdict_of(&r), SANDBOX_OUT_OF_MEMORY);
+    assert_true(r.report.oom_kills != SANDBOX_ABSENT);
+    /* On a hybrid host the launcher is told before the kernel kills, and may be faster. */
+    assert_true(r.report.oom_kills > 0 || !H.host->unified);
+    run_clear(&r);
+}
+
+/* Two that want one CPU: pressure, where the kernel tells of it. */
+static void the_report_tells_of_waiting_for_a_cpu(void **state)
+{
+    struct run r;
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_CPUS))
+        skip();
+    run_init(&r, "while :; do :; done & while :; do :; done & while :; do :; done");
+    r.spec.limits.cpus[0] = 1;
+    r.spec.limits.wall_time_usec = 300 * USEC_PER_MSEC;
+    assert_int_equal(verdict_of(&r), SANDBOX_WALL_TIMEOUT);
+    if (r.report.cpu_pressure.some_usec != SANDBOX_ABSENT)
+        assert_in_range(r.report.cpu_pressure.some_usec, 50 * USEC_PER_MSEC,
+                        r.report.wall_usec * 2);
+    run_clear(&r);
+}
+
+static void bytes_of_disks_are_counted_where_the_kernel_does(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(&r, "dd if=/dev/zero of=/f bs=65536 count=64 conv=fsync 2>/dev/null; echo fine");
+    run_output(&r, 0);
+    /* A cgroup v1 charges the writing of dirty pages to nobody, and a tmpfs writes nothing. */
+    if (H.host->unified && r.report.write_bytes != SANDBOX_ABSENT && r.report.write_bytes > 0)
+        assert_in_range(r.report.write_bytes, 4 * MIB, 16 * MIB);
+    run_clear(&r);
+}
+
+/* --- limits below what a start needs --------------------------------------------------------- */
+
+static void limits_too_small_for_a_start_have_a_verdict(void **state)
+{
+    struct run r;
+
+    (void)state;
+    for (uint64_t kib = 4; kib <= 2048; kib *= 4) {
+        run_init(&r, "echo fine");
+        r.spec.limits.memory_bytes = kib << 10;
+        run_start(&r);
+        run_wait(&r);
+        if (r.report.verdict != SANDBOX_OUT_OF_MEMORY && r.report.verdict != SANDBOX_START_FAILED &&
+            r.report.verdict != SANDBOX_EXITED)
+            fail_msg("%llu KiB: %s", (unsigned long long)kib,
+                     sandbox_verdict_name(r.report.verdict));
+        run_clear(&r);
+    }
+    run_init(&r, "sleep 0; echo fine");
+    r.spec.limits.pids = 1;
+    run_start(&r);
+    run_wait(&r);
+    assert_int_equal(r.report.verdict, SANDBOX_EXITED);
+    assert_int_not_equal(r.report.exit_code, 0);
+    run_clear(&r);
+    run_init(&r, "echo fine");
+    r.spec.limits.nofile = 3;
+    run_start(&r);
+    run_wait(&r);
+    assert_true(r.over);
+    run_clear(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(root_and_scratch_share_the_bytes_of_the_disk),
+        cmocka_unit_test(files_beyond_the_inodes_are_refused),
+        cmocka_unit_test(room_that_is_freed_can_be_used_again),
+        cmocka_unit_test(nothing_of_a_disk_is_left),
+        cmocka_unit_test(output_beyond_the_limit_ends_the_sandbox),
+        cmocka_unit_test(both_streams_and_all_processes_count),
+        cmocka_unit_test(output_within_the_limit_is_delivered_in_order),
+        cmocka_unit_test(an_excess_of_the_last_moment_counts),
+        cmocka_unit_test(a_kill_does_not_wait_for_the_reader),
+        cmocka_unit_test(a_share_of_a_cpu_is_kept_and_its_waits_are_told),
+        cmocka_unit_test(a_program_sees_only_the_cpus_it_is_given),
+        cmocka_unit_test(a_weight_of_disk_use_is_taken),
+        cmocka_unit_test(what_the_host_cannot_is_refused_unless_waived),
+        cmocka_unit_test(the_report_counts_processes_and_switches),
+        cmocka_unit_test(the_report_counts_kills_for_memory),
+        cmocka_unit_test(the_report_tells_of_waiting_for_a_cpu),
+        cmocka_unit_test(bytes_of_disks_are_counted_where_the_kernel_does),
+        cmocka_unit_test(limits_too_small_for_a_start_have_a_verdict),
+    };
+
+    return harness_main("limits", tests, ARRAY_SIZE(tests));
+}
