@@ -146,8 +146,11 @@ static int enable(const struct cgroup_dir *d, unsigned *ret_enabled, struct erro
     return 0;
 }
 
+/* All of them are tried; the first failure is returned. */
 static int disable(int dir_fd, unsigned enabled)
 {
+    int first = 0;
+
     for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
         char text[16];
         int r;
@@ -155,10 +158,10 @@ static int disable(int dir_fd, unsigned enabled)
             continue;
         snprintf(text, sizeof(text), "-%s", controllers[i]);
         r = fd_write_file(dir_fd, "cgroup.subtree_control", text);
-        if (r < 0)
-            return r;
+        if (first == 0)
+            first = r;
     }
-    return 0;
+    return first;
 }
 
 /* Moves the processes of OWN into cgroup DIR_FD; one that has ended meanwhile is no error. */
