@@ -8,6 +8,7 @@
 
 static const struct cli_verb verbs[] = {
     {"agent", "connect to an INGInious backend and run its jobs", cli_agent, true},
+    {"check", "tell whether this host is fit", cli_check, true},
     {"grade", "grade one task here, without a server", cli_grade, true},
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},

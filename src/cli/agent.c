@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "check/check.h"
 #include "cli/cli.h"
 
 #include <getopt.h>
@@ -221,7 +222,9 @@ int cli_agent(int argc, char **argv)
         return r > 0 ? EXIT_SUCCESS : -r;
     }
     set_log(&config);
-    r = agent_open(&config, &agent, &e);
+    r = check_require(&(const struct check_options){config.store, config.tmpdir}, &e);
+    if (r == 0)
+        r = agent_open(&config, &agent, &e);
     if (r == 0) {
         agent_on_reload(agent, on_reload, &reload);
         r = agent_run(agent, &e);
