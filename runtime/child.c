@@ -27,6 +27,7 @@
 #include "init.h"
 #include "netns.h"
 #include "network.h"
+#include "terminal.h"
 #include "user.h"
 #include "weaken.h"
 
@@ -37,6 +38,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -138,10 +140,27 @@ static int set_oom_score(struct child *c)
     return fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 }
 
+/* The container's own devpts, which nobody else can be in yet. */
+static int set_terminal(struct child *c)
+{
+    const struct sandbox_spec *spec = c->plan->spec;
+    _cleanup_close_ int terminal =
+        terminal_make(c->plan->stdio[0], spec->terminal_rows, spec->terminal_columns, &c->error);
+
+    if (terminal < 0)
+        return terminal;
+    for (int i = 0; i < 3; i++)
+        if (dup2(terminal, i) < 0)
+            return -errno;
+    return 0;
+}
+
 static int set_stdio(struct child *c)
 {
     int fds[3];
 
+    if (c->plan->spec->terminal)
+        return set_terminal(c);
     for (int i = 0; i < 3; i++) {
         int fd = c->plan->stdio[i];
         _cleanup_close_ int null = -EBADF;
@@ -195,12 +214,24 @@ static int set_limit(int resource, rlim_t value)
 
 static int set_limits(struct child *c)
 {
-    int r = set_limit(RLIMIT_NOFILE, c->plan->spec->limits.nofile);
+    const struct sandbox_spec *spec = c->plan->spec;
+    int r = set_limit(RLIMIT_NOFILE, spec->limits.nofile);
 
     /* Not 0: where kernel.core_pattern is a pipe, a crash would then still start a program of the
      * host, as root. One byte holds no core file and is what keeps the kernel from it (core(5),
      * vfs_coredump() in fs/coredump.c). */
-    return r < 0 || weakened("core-limit") ? r : set_limit(RLIMIT_CORE, 1);
+    if (r == 0 && !weakened("core-limit"))
+        r = set_limit(RLIMIT_CORE, 1);
+    for (size_t i = 0; r == 0 && i < spec->n_rlimits; i++) {
+        const struct sandbox_rlimit *l = &spec->rlimits[i];
+        const struct rlimit limit = {l->soft, l->hard};
+        if (l->resource == RLIMIT_CORE && l->soft != 1)
+            continue; /* for the same reason */
+        if (setrlimit((__rlimit_resource_t)l->resource, &limit) < 0)
+            r = error_sys(&c->error, -errno, "resource limit %u: %llu", l->resource,
+                          (unsigned long long)l->hard);
+    }
+    return r;
 }
 
 /* Makes the working directory where it is missing, enters it, and makes sure that it lies in the
@@ -237,8 +268,9 @@ static int enter_cwd(struct child *c)
 static int confine(struct child *c)
 {
     const struct sandbox_spec *spec = c->plan->spec;
-    uint64_t own = c->user.uid == 0 ? capabilities_default() : 0;
-    int r = weakened("bounding-set") ? 0 : capabilities_bound(capabilities_default());
+    const uint64_t allowed = capabilities_default() & ~spec->dropped_capabilities;
+    uint64_t own = c->user.uid == 0 ? allowed : 0;
+    int r = weakened("bounding-set") ? 0 : capabilities_bound(allowed);
 
     if (r < 0)
         return error_sys(&c->error, r, "bounding set");
@@ -375,6 +407,16 @@ static int make_init(struct child *c)
     return setsid() < 0 ? -errno : 0;
 }
 
+/* After setsid(2), which makes the leader of a session that has no terminal yet. */
+static int control_terminal(struct child *c)
+{
+    if (!c->plan->spec->terminal)
+        return 0;
+    if (fchown(STDIN_FILENO, c->user.uid, (gid_t)-1) < 0 || ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
+        return -errno;
+    return 0;
+}
+
 static void must(struct child *c, const char *step, int r)
 {
     if (r < 0)
@@ -412,6 +454,7 @@ _Noreturn void child_run(const struct child_plan *plan)
     must(&c, "cwd", enter_cwd(&c));
     must(&c, "resource limits", set_limits(&c));
     must(&c, "init", make_init(&c));
+    must(&c, "terminal", control_terminal(&c));
     must(&c, "confine", confine(&c));
     must(&c, "execve", run_program(&c));
     die(&c, "execve", -EIO);

@@ -390,6 +390,11 @@ int childroot_enter(const struct child_plan *plan, char step[SANDBOX_STEP_MAX], 
         r = cover_paths(&t);
     for (size_t i = 0; r == 0 && i < plan->spec->n_mounts; i++)
         r = attach_mount(&t, &plan->mounts[i]);
+    if (r == 0 && plan->spec->read_only) {
+        r = mount_change(t.root, MOUNT_ATTR_RDONLY, -EBADF, false);
+        if (r < 0)
+            fail(&t, r, "mount /", "make it read-only");
+    }
     if (r == 0)
         r = pivot(&t);
     safe_close(t.proc);

@@ -264,6 +264,16 @@ static int check_roots(const struct process *p, const struct sandbox_spec *spec,
             return error_set(e, -EACCES, "%s: root \"%s\" is never mounted writable", m->target,
                              p->host->roots[m->root].name);
     }
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        const struct sandbox_mount *m = &spec->mounts[i];
+        if (!m->keep)
+            continue;
+        if (check_root(p, m->target, m->keep_root, e) < 0)
+            return -EINVAL;
+        if (p->host->roots[m->keep_root].read_only)
+            return error_set(e, -EACCES, "%s: root \"%s\" takes no changes", m->target,
+                             p->host->roots[m->keep_root].name);
+    }
     return 0;
 }
 
@@ -283,6 +293,19 @@ static int check_stdio(const int stdio[3], struct error *e)
     return 0;
 }
 
+/* See the spec's `terminal`. */
+static int check_terminal(const struct sandbox_spec *spec, const int stdio[3], struct error *e)
+{
+    struct stat st;
+
+    if (!spec->terminal)
+        return 0;
+    if (stdio[0] < 0 || stdio[1] >= 0 || stdio[2] >= 0 || fstat(stdio[0], &st) < 0 ||
+        !S_ISSOCK(st.st_mode))
+        return error_set(e, -EINVAL, "a terminal needs one socket as its stdio");
+    return 0;
+}
+
 static int admit(struct process *p, const struct request *r, const int stdio[3],
                  struct sandbox **ret_parent, struct error *e)
 {
@@ -292,6 +315,8 @@ static int admit(struct process *p, const struct request *r, const int stdio[3],
         code = check_roots(p, &r->spec, e);
     if (code == 0 && !weakened("stdio-check"))
         code = check_stdio(stdio, e);
+    if (code == 0)
+        code = check_terminal(&r->spec, stdio, e);
     if (code < 0)
         return code;
     if (p->n_sandboxes >= p->max_sandboxes)

@@ -248,14 +248,61 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     return TAKE_FD(mount_fd);
 }
 
-/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST; mount_copy() may
- * have made the upper. */
-static int mount_over(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
-                      int lower, const struct stat *st, struct error *e)
+/* A directory that stays: made as the host's root, so that it is container root's behind the id
+ * mapping, and opened through MAPPED, a mapped clone of the root KEEP. */
+static int open_kept(int keep, int mapped, const char *name, mode_t mode, struct error *e)
 {
-    _cleanup_close_ int upper = -EBADF, work = -EBADF, mount_fd = -EBADF;
-    char name[16];
+    int fd;
+
+    if (mkdirat(keep, name, mode) < 0 && errno != EEXIST)
+        return error_sys(e, -errno, "make \"%s\" for kept changes", name);
+    fd = openat(mapped, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? error_sys(e, -errno, "open \"%s\" for kept changes", name) : fd;
+}
+
+/* Where the mapped clone is while the overlay is made: one that is nowhere would be gone with its
+ * descriptor. */
+#define KEEP_STAGE "/stage/keep"
+
+/* Upper and work directories for M where its changes are to stay. Files get the ids they have
+ * inside: the clone is mapped, and knows the host's root, as which overlayfs works in "work". The
+ * caller detaches KEEP_STAGE. */
+static int open_keep(const struct mount_source *s, const struct sandbox_mount *m, int *ret_upper,
+                     int *ret_work, struct error *e)
+{
+    int keep = s->host->roots[m->keep_root].fd;
+    _cleanup_close_ int mapped = mount_clone(keep, false), upper = -EBADF, work = -EBADF;
+    _cleanup_close_ int place = -EBADF, userns = id_range_userns_with_root(s->base, e);
     int r;
+
+    if (userns < 0)
+        return userns;
+    r = mapped < 0 ? mapped : mount_change(mapped, MOUNT_ATTR_NODEV, userns, false);
+    if (r < 0)
+        return error_sys(e, r, "idmap the directory for kept changes");
+    if (mkdir(KEEP_STAGE, 0700) < 0 && errno != EEXIST)
+        return error_sys(e, -errno, "make " KEEP_STAGE);
+    place = open(KEEP_STAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    r = place < 0 ? -errno : mount_attach(mapped, place);
+    if (r < 0)
+        return error_sys(e, r, "attach " KEEP_STAGE);
+    upper = open_kept(keep, mapped, "upper", 0755, e);
+    work = upper < 0 ? upper : open_kept(keep, mapped, "work", 0700, e);
+    if (work < 0)
+        return work;
+    *ret_upper = TAKE_FD(upper);
+    *ret_work = TAKE_FD(work);
+    return 0;
+}
+
+/* Upper and work directories in the scratch, gone with it. */
+static int open_scratch_upper(const struct mount_source *s, const struct sandbox_mount *m,
+                              size_t index, const struct stat *st, int *ret_upper, int *ret_work,
+                              struct error *e)
+{
+    _cleanup_close_ int upper = -EBADF;
+    char name[16];
+    int work;
 
     snprintf(name, sizeof(name), "u%zu", index);
     upper = openat(s->scratch_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -267,13 +314,31 @@ static int mount_over(const struct mount_source *s, const struct sandbox_mount *
     work = make_owned_dir(s->scratch_fd, name, 0700, 0, 0, e);
     if (work < 0)
         return work;
-    r = overlay_mount(s->host,
-                      &(struct overlay){.lowers = &lower,
-                                        .n_lowers = 1,
-                                        .upper_fd = upper,
-                                        .work_fd = work,
-                                        .attrs = MOUNT_ATTR_NODEV},
-                      e);
+    *ret_upper = TAKE_FD(upper);
+    *ret_work = work;
+    return 0;
+}
+
+/* Upper and work directories "uN", "wN" of an overlay whose lower's root is ST; mount_copy() may
+ * have made the upper. */
+static int mount_over(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
+                      int lower, const struct stat *st, struct error *e)
+{
+    _cleanup_close_ int upper = -EBADF, work = -EBADF, mount_fd = -EBADF;
+    int r = m->keep ? open_keep(s, m, &upper, &work, e)
+                    : open_scratch_upper(s, m, index, st, &upper, &work, e);
+
+    if (r == 0)
+        r = overlay_mount(s->host,
+                          &(struct overlay){.lowers = &lower,
+                                            .n_lowers = 1,
+                                            .upper_fd = upper,
+                                            .work_fd = work,
+                                            .attrs = MOUNT_ATTR_NODEV,
+                                            .lasting = m->keep},
+                          e);
+    if (m->keep)
+        umount2(KEEP_STAGE, MNT_DETACH | UMOUNT_NOFOLLOW);
     if (r < 0)
         return r;
     mount_fd = r;

@@ -112,6 +112,15 @@ static uint64_t get_u64(struct reader *r, const char *field)
     return value;
 }
 
+static uint16_t get_u16(struct reader *r, const char *field)
+{
+    uint32_t value = get_u32(r, field);
+
+    if (value > UINT16_MAX)
+        fault(r, field, "is too large");
+    return (uint16_t)value;
+}
+
 static bool get_bool(struct reader *r, const char *field)
 {
     uint32_t value = get_u32(r, field);
@@ -283,6 +292,8 @@ static void put_mount(struct writer *w, const struct sandbox_mount *m)
     put_u32(w, m->read_only);
     put_u32(w, m->follow_links);
     put_u32(w, m->optional);
+    put_u32(w, m->keep);
+    put_u32(w, m->keep_root);
     put_u32(w, (uint32_t)m->n_dirs);
     for (size_t i = 0; i < m->n_dirs; i++) {
         put_text(w, m->dirs[i].path);
@@ -303,6 +314,8 @@ static void get_mount(struct reader *r, struct sandbox_mount *m)
     m->read_only = get_bool(r, "mount.read_only");
     m->follow_links = get_bool(r, "mount.follow_links");
     m->optional = get_bool(r, "mount.optional");
+    m->keep = get_bool(r, "mount.keep");
+    m->keep_root = get_u32(r, "mount.keep_root");
     n = get_count(r, "mount.dirs", SANDBOX_DIRS_MAX, 2 * sizeof(uint32_t));
     if (n == 0)
         return;
@@ -367,6 +380,26 @@ static void get_ports(struct reader *r, struct sandbox_spec *s)
     }
 }
 
+static void get_rlimits(struct reader *r, struct sandbox_spec *s)
+{
+    size_t n =
+        get_count(r, "rlimits", SANDBOX_RLIMITS_MAX, sizeof(uint32_t) + 2 * sizeof(uint64_t));
+
+    if (n == 0)
+        return;
+    s->rlimits = calloc(n, sizeof(*s->rlimits));
+    if (!s->rlimits) {
+        no_memory(r, "rlimits");
+        return;
+    }
+    for (; s->n_rlimits < n; s->n_rlimits++) {
+        struct sandbox_rlimit *l = &s->rlimits[s->n_rlimits];
+        l->resource = get_u32(r, "rlimits.resource");
+        l->soft = get_u64(r, "rlimits.soft");
+        l->hard = get_u64(r, "rlimits.hard");
+    }
+}
+
 static void put_spec(struct writer *w, const struct sandbox_spec *s)
 {
     put_u32(w, s->layers_root);
@@ -384,6 +417,17 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
     put_text(w, s->hostname);
     put_u32(w, s->no_new_privs);
     put_u32(w, s->init);
+    put_u32(w, s->terminal);
+    put_u32(w, s->terminal_rows);
+    put_u32(w, s->terminal_columns);
+    put_u32(w, s->read_only);
+    put_u64(w, s->dropped_capabilities);
+    put_u32(w, (uint32_t)s->n_rlimits);
+    for (size_t i = 0; i < s->n_rlimits; i++) {
+        put_u32(w, s->rlimits[i].resource);
+        put_u64(w, s->rlimits[i].soft);
+        put_u64(w, s->rlimits[i].hard);
+    }
     put_u64(w, s->parent);
     put_u32(w, s->network);
     put_u32(w, (uint32_t)s->n_ports);
@@ -409,6 +453,12 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     s->hostname = get_optional_text(r, "hostname", SANDBOX_HOSTNAME_MAX);
     s->no_new_privs = get_bool(r, "no_new_privs");
     s->init = get_bool(r, "init");
+    s->terminal = get_bool(r, "terminal");
+    s->terminal_rows = get_u16(r, "terminal_rows");
+    s->terminal_columns = get_u16(r, "terminal_columns");
+    s->read_only = get_bool(r, "read_only");
+    s->dropped_capabilities = get_u64(r, "dropped_capabilities");
+    get_rlimits(r, s);
     s->parent = get_u64(r, "parent");
     s->network = get_u32(r, "network");
     get_ports(r, s);

@@ -22,12 +22,13 @@ static int overlay_by_fd(const struct overlay *o, struct error *e)
         options[n++] = (struct mount_option){"lowerdir+", NULL, o->lowers[i]};
     options[n++] = (struct mount_option){"upperdir", NULL, o->upper_fd};
     options[n++] = (struct mount_option){"workdir", NULL, o->work_fd};
-    options[n++] = (struct mount_option){"redirect_dir", "on", -1};
-    options[n++] = (struct mount_option){"metacopy", "on", -1};
+    options[n++] = (struct mount_option){"redirect_dir", o->lasting ? "off" : "on", -1};
+    options[n++] = (struct mount_option){"metacopy", o->lasting ? "off" : "on", -1};
     options[n++] = (struct mount_option){"index", "off", -1};
     /* Nothing of the upper survives the sandbox: without this the last unmount would write the
      * whole scratch file system to disk. */
-    options[n++] = (struct mount_option){"volatile", NULL, -1};
+    if (!o->lasting)
+        options[n++] = (struct mount_option){"volatile", NULL, -1};
     return mount_new("overlay", options, n, o->attrs, e);
 }
 
@@ -66,10 +67,10 @@ static int mount_staged(const struct overlay *o, struct error *e)
     for (size_t i = 0; r == 0 && i < o->n_lowers; i++)
         r = buffer_printf(&data, i > 0 ? ":%zu" : "%zu", i);
     if (r == 0)
-        r = buffer_printf(&data,
-                          ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=on,"
-                          "metacopy=on,index=off,volatile",
-                          o->upper_fd, o->work_fd);
+        r = buffer_printf(&data, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,index=off,%s",
+                          o->upper_fd, o->work_fd,
+                          o->lasting ? "redirect_dir=off,metacopy=off"
+                                     : "redirect_dir=on,metacopy=on,volatile");
     if (r < 0 || !buffer_string(&data))
         return error_sys(e, r < 0 ? r : -ENOMEM, "overlay of %zu layers", o->n_lowers);
     if (mkdir("/stage/o", 0700) < 0 && errno != EEXIST)

@@ -13,6 +13,8 @@ struct overlay {
     int upper_fd; /* O_PATH directories of the scratch */
     int work_fd;
     unsigned attrs; /* MOUNT_ATTR_* of the result */
+    bool lasting;   /* the upper is to be read by others afterwards: whole files, no redirections,
+                       safe on disk when it is unmounted */
 };
 
 /** Mounts it, detached; returns the fd. The superblock belongs to the initial user namespace: a

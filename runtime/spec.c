@@ -3,6 +3,7 @@
 #include "runtime/launcher.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 /* Length of one name in a path (NAME_MAX of every file system an overlay can lie on). */
 #define NAME_LENGTH_MAX 255
@@ -26,6 +27,7 @@ void sandbox_spec_clear(struct sandbox_spec *spec)
     free(spec->groups);
     free(spec->hostname);
     free(spec->ports);
+    free(spec->rlimits);
     memset(spec, 0, sizeof(*spec));
 }
 
@@ -117,13 +119,16 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
     copy.user = copy_text(spec->user, &failed);
     copy.hostname = copy_text(spec->hostname, &failed);
     copy.ports = calloc(spec->n_ports + 1, sizeof(*copy.ports));
+    copy.rlimits = calloc(spec->n_rlimits + 1, sizeof(*copy.rlimits));
     copy.groups = calloc(spec->n_groups + 1, sizeof(*copy.groups));
     copy.mounts = calloc(spec->n_mounts + 1, sizeof(*copy.mounts));
     copy.n_mounts = 0;
-    if (failed || !copy.ports || !copy.groups || !copy.mounts)
+    if (failed || !copy.ports || !copy.rlimits || !copy.groups || !copy.mounts)
         r = -ENOMEM;
     if (r == 0 && spec->n_ports > 0)
         memcpy(copy.ports, spec->ports, spec->n_ports * sizeof(*copy.ports));
+    if (r == 0 && spec->n_rlimits > 0)
+        memcpy(copy.rlimits, spec->rlimits, spec->n_rlimits * sizeof(*copy.rlimits));
     if (r == 0 && spec->n_groups > 0)
         memcpy(copy.groups, spec->groups, spec->n_groups * sizeof(*copy.groups));
     while (r == 0 && copy.n_mounts < spec->n_mounts) {
@@ -148,6 +153,27 @@ int sandbox_spec_add_port(struct sandbox_spec *spec, uint16_t host, uint16_t con
         return -ENOMEM;
     spec->ports = ports;
     ports[spec->n_ports++] = (struct sandbox_port){host, container};
+    return 0;
+}
+
+int sandbox_spec_add_rlimit(struct sandbox_spec *spec, uint32_t resource, uint64_t soft,
+                            uint64_t hard)
+{
+    struct sandbox_rlimit *rlimits;
+    size_t i = 0;
+
+    while (i < spec->n_rlimits && spec->rlimits[i].resource != resource)
+        i++;
+    if (i >= SANDBOX_RLIMITS_MAX)
+        return -E2BIG;
+    if (i == spec->n_rlimits) {
+        rlimits = realloc(spec->rlimits, (i + 1) * sizeof(*rlimits));
+        if (!rlimits)
+            return -ENOMEM;
+        spec->rlimits = rlimits;
+        spec->n_rlimits++;
+    }
+    spec->rlimits[i] = (struct sandbox_rlimit){resource, soft, hard};
     return 0;
 }
 
@@ -273,6 +299,11 @@ static int check_mount(const struct sandbox_spec *spec, size_t at, struct error 
         return error_set(e, -EINVAL, "mounts[%zu].mode is not one", at);
     if (m->follow_links && m->kind != SANDBOX_MOUNT_OVERLAY)
         return error_set(e, -EINVAL, "mounts[%zu].follow_links: only an overlay can", at);
+    if (m->keep && m->kind != SANDBOX_MOUNT_OVERLAY)
+        return error_set(e, -EINVAL, "mounts[%zu].keep: only an overlay can", at);
+    if (m->keep_root >= LAUNCHER_ROOTS_MAX)
+        return error_set(e, -EINVAL, "mounts[%zu].keep_root: there is no root %u", at,
+                         m->keep_root);
     if (m->optional && !of_host && !of_parent)
         return error_set(e, -EINVAL, "mounts[%zu].optional: this kind has no source", at);
     if (check_mount_target(m, at, e) < 0)
@@ -329,6 +360,19 @@ static int check_program(const struct sandbox_spec *spec, struct error *e)
     for (size_t i = 0; i < spec->n_groups; i++)
         if (spec->groups[i] >= SANDBOX_ID_RANGE)
             return error_set(e, -EINVAL, "groups[%zu] is not an id of a container", i);
+    return 0;
+}
+
+static int check_rlimits(const struct sandbox_spec *spec, struct error *e)
+{
+    if (spec->n_rlimits > SANDBOX_RLIMITS_MAX)
+        return error_set(e, -E2BIG, "rlimits: more than %d", SANDBOX_RLIMITS_MAX);
+    for (size_t i = 0; i < spec->n_rlimits; i++) {
+        if (spec->rlimits[i].resource >= RLIM_NLIMITS)
+            return error_set(e, -EINVAL, "rlimits[%zu].resource is unknown", i);
+        if (spec->rlimits[i].soft > spec->rlimits[i].hard)
+            return error_set(e, -EINVAL, "rlimits[%zu]: the soft limit is above the hard one", i);
+    }
     return 0;
 }
 
@@ -397,6 +441,9 @@ int sandbox_spec_validate(const struct sandbox_spec *spec, struct error *e)
     if (r < 0)
         return r;
     r = check_program(spec, e);
+    if (r < 0)
+        return r;
+    r = check_rlimits(spec, e);
     if (r < 0)
         return r;
     r = check_network(spec, e);

@@ -128,12 +128,11 @@ void id_range_release(struct id_range *r)
     *r = (struct id_range)ID_RANGE_INIT;
 }
 
-int id_range_map(int proc_fd, pid_t pid, uint32_t base, struct error *e)
+static int write_map(int proc_fd, pid_t pid, const char *map, struct error *e)
 {
     static const char *const files[] = {"uid_map", "gid_map"};
-    char path[32], map[64];
+    char path[32];
 
-    snprintf(map, sizeof(map), "0 %u %u", base, SANDBOX_ID_RANGE);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         int r;
         snprintf(path, sizeof(path), "%d/%s", pid, files[i]);
@@ -142,6 +141,14 @@ int id_range_map(int proc_fd, pid_t pid, uint32_t base, struct error *e)
             return error_sys(e, r, "write %s", files[i]);
     }
     return 0;
+}
+
+int id_range_map(int proc_fd, pid_t pid, uint32_t base, struct error *e)
+{
+    char map[64];
+
+    snprintf(map, sizeof(map), "0 %u %u", base, SANDBOX_ID_RANGE);
+    return write_map(proc_fd, pid, map, e);
 }
 
 /* A process in a new user namespace that waits to be killed: the namespace needs one while it is
@@ -174,7 +181,7 @@ static int clone_holder(int *ret_pidfd)
     return (int)pid;
 }
 
-static int make_userns(uint32_t base, struct error *e)
+static int make_userns(const char *map, struct error *e)
 {
     _cleanup_close_ int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int pidfd = -EBADF;
@@ -186,7 +193,7 @@ static int make_userns(uint32_t base, struct error *e)
     pid = clone_holder(&pidfd);
     if (pid < 0)
         return error_sys(e, pid, "make a user namespace");
-    r = id_range_map(proc_fd, pid, base, e);
+    r = write_map(proc_fd, pid, map, e);
     if (r == 0) {
         snprintf(path, sizeof(path), "%d/ns/user", pid);
         fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
@@ -203,10 +210,21 @@ int id_range_userns(struct id_pool *p, uint32_t base, struct error *e)
     struct range_state *range = &p->ranges[(base - p->first_id) / SANDBOX_ID_RANGE];
 
     if (range->userns_fd < 0) {
-        int fd = make_userns(base, e);
+        char map[64];
+        int fd;
+        snprintf(map, sizeof(map), "0 %u %u", base, SANDBOX_ID_RANGE);
+        fd = make_userns(map, e);
         if (fd < 0)
             return fd;
         range->userns_fd = fd;
     }
     return range->userns_fd;
+}
+
+int id_range_userns_with_root(uint32_t base, struct error *e)
+{
+    char map[64];
+
+    snprintf(map, sizeof(map), "0 %u %u\n%u 0 1", base, SANDBOX_ID_RANGE, SANDBOX_ID_RANGE);
+    return make_userns(map, e);
 }

@@ -21,14 +21,20 @@ static const char help[] =
     "  --entrypoint PROGRAM      instead of the image's; \"\" for none\n"
     "  --hostname NAME           the host name\n"
     "  --name NAME               the run's name\n"
-    "  -i, --interactive         hand on standard input (else it is empty)\n\n"
+    "  -i, --interactive         hand on standard input (else it is empty)\n"
+    "  -t, --tty                 give it a terminal\n\n"
     "  -v, --volume SRC:DST[:ro|:rw|:overlay]\n"
     "                            a directory or file of the host; overlay: changes are thrown "
     "away\n"
+    "  --keep-changes DIR        keep what is changed in overlay volumes below DIR/0/upper, ...\n"
+    "  --read-only               the image's files cannot be changed\n"
     "  --tmpfs DST[:size=N,mode=M]\n"
     "                            an empty file system in memory\n"
     "  --network none|nat        none (default), or the outside by address translation\n"
     "  -p, --publish HOST:PORT   a TCP port of the host that leads to one of the sandbox\n"
+    "  --cap-drop NAME|all       take a capability away\n"
+    "  --security-opt seccomp=FILE\n"
+    "                            a system call profile in OCI or Docker JSON\n"
     "  --security-opt no-new-privileges\n\n"
     "  -m, --memory SIZE         memory, page cache and tmpfs included\n"
     "  --pids-limit N            tasks (default: 2048; 0: no limit)\n"
@@ -37,6 +43,7 @@ static const char help[] =
     "  --output-limit SIZE       of standard output and error together\n"
     "  --cpu-time TIME           CPU time of all its processes: 10, 1.5s, 200ms, 2m\n"
     "  --wall-time TIME          time from start to end\n"
+    "  --ulimit NAME=SOFT[:HARD] one of setrlimit(2)'s: nofile, fsize, stack, ...\n"
     "  --shm-size SIZE           of /dev/shm (default: 64m)\n\n"
     "  --report FILE|-|fd:N      what became of it, as JSON\n"
     "  --store DIR               the image store (default: /var/lib/dockless)\n"
@@ -105,7 +112,7 @@ static void tell(const struct run_options *o, const struct sandbox_report *r)
 }
 
 /* Runs P; 0 with *RET set. */
-static int run(const struct run_plan *p, struct sandbox_report *ret, struct error *e)
+static int run(struct run_plan *p, struct sandbox_report *ret, struct error *e)
 {
     _cleanup_(launcher_stop_p) struct launcher *launcher = NULL;
     _cleanup_close_ int signals = run_block_signals(e);

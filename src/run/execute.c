@@ -8,6 +8,7 @@
 #include "run/execute.h"
 
 #include "run/streams.h"
+#include "run/terminal.h"
 
 #include <signal.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct execution {
     struct launcher *launcher;
     uint64_t id;
     struct run_streams streams;
+    struct run_terminal terminal;
     struct sandbox_report *report;
     bool over;
     bool given_up; /* told to end while handing on the rest of the output */
@@ -41,9 +43,12 @@ int run_block_signals(struct error *e)
 }
 
 /* As a shell's job does: the program stops first, then we do; going on is told again by SIGCONT. */
-static void stop_ourselves(void)
+static void stop_ourselves(struct execution *x)
 {
+    run_terminal_set_raw(&x->terminal, false);
     (void)raise(SIGSTOP);
+    run_terminal_set_raw(&x->terminal, true);
+    run_terminal_resize(&x->terminal);
 }
 
 static void on_signal(struct execution *x, int number)
@@ -52,9 +57,13 @@ static void on_signal(struct execution *x, int number)
         x->given_up = number == SIGINT || number == SIGTERM || number == SIGHUP;
         return;
     }
+    if (number == SIGWINCH) {
+        run_terminal_resize(&x->terminal);
+        return;
+    }
     (void)launcher_signal(x->launcher, x->id, number);
     if (number == SIGTSTP)
-        stop_ourselves();
+        stop_ourselves(x);
 }
 
 static void read_signals(struct execution *x, int fd)
@@ -93,12 +102,13 @@ static int loop(struct execution *x, int signal_fd, struct error *e)
     int r = 0;
 
     while (r == 0 && !is_finished(x)) {
-        struct pollfd fds[8] = {
+        struct pollfd fds[9] = {
             {.fd = x->over ? -1 : launcher_fd(x->launcher), .events = POLLIN},
             {.fd = signal_fd, .events = POLLIN},
+            {.fd = x->terminal.socket, .events = POLLIN},
         };
         for (size_t i = 0; i < 3; i++)
-            pump_wait(&x->streams.pumps[i], fds + 2 + 2 * i);
+            pump_wait(&x->streams.pumps[i], fds + 3 + 2 * i);
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
             if (errno == EINTR)
                 continue;
@@ -107,25 +117,31 @@ static int loop(struct execution *x, int signal_fd, struct error *e)
         if (fds[1].revents)
             read_signals(x, signal_fd);
         for (size_t i = 0; i < 3; i++)
-            pump_move(&x->streams.pumps[i], fds + 2 + 2 * i);
-        if (fds[0].revents)
+            pump_move(&x->streams.pumps[i], fds + 3 + 2 * i);
+        if (fds[2].revents)
+            r = run_terminal_take(&x->terminal, &x->streams, e);
+        if (r == 0 && fds[0].revents)
             r = read_events(x, e);
     }
     return r;
 }
 
-int run_execute(const struct run_plan *p, const struct sandbox_spec *spec, struct launcher *l,
+int run_execute(const struct run_plan *p, struct sandbox_spec *spec, struct launcher *l,
                 uint64_t id, int signal_fd, struct sandbox_report *ret, struct error *e)
 {
-    struct execution x = {.launcher = l, .id = id, .report = ret};
-    int r = run_streams_open(&x.streams, p->options->interactive, e);
+    struct execution x = {.launcher = l, .id = id, .report = ret, .terminal = RUN_TERMINAL_INIT};
+    const struct run_options *o = p->options;
+    int r = o->terminal ? run_terminal_open(&x.terminal, spec, &x.streams, o->interactive, e)
+                        : run_streams_open(&x.streams, o->interactive, e);
 
     if (r < 0)
         return r;
     r = launcher_submit(l, id, spec, x.streams.stdio, e);
     run_streams_given(&x.streams);
+    x.terminal.inside = safe_close(x.terminal.inside);
     if (r == 0)
         r = loop(&x, signal_fd, e);
+    run_terminal_close(&x.terminal);
     run_streams_close(&x.streams);
     return r;
 }

@@ -9,8 +9,9 @@ int run_block_signals(struct error *e);
 
 /** Runs SPEC in launcher L as its sandbox number ID, with this process's standard streams, and
  * waits until it is over and everything it wrote has been handed on. Signals of SIGNAL_FD are
- * forwarded. Negative errno: there is no report (the launcher is gone). */
-int run_execute(const struct run_plan *p, const struct sandbox_spec *spec, struct launcher *l,
+ * forwarded. With -t SPEC is given a
+ * terminal. Negative errno: there is no report (the launcher is gone). */
+int run_execute(const struct run_plan *p, struct sandbox_spec *spec, struct launcher *l,
                 uint64_t id, int signal_fd, struct sandbox_report *ret, struct error *e);
 
 /** Runs SPEC with the given streams (negative: /dev/null) and waits for its report, handing on

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "run/kernel_names.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* getopt_long's value of the table's first entry; those of a verb's own are smaller. */
 #define OPTION_FIRST 1000
@@ -45,6 +47,8 @@ void run_options_clear(struct run_options *o)
     }
     for (size_t i = 0; i < o->n_tmpfs; i++)
         free(o->tmpfs[i].target);
+    free(o->keep);
+    free(o->seccomp);
     free(o->report);
     *o = (struct run_options){0};
 }
@@ -267,9 +271,66 @@ static int set_pids(struct run_options *o, const char *value, struct error *e)
 
 static int set_security(struct run_options *o, const char *value, struct error *e)
 {
+    static const char profile[] = "seccomp=";
+
+    if (strncmp(value, profile, strlen(profile)) == 0 && value[strlen(profile)])
+        return set_text(&o->seccomp, value + strlen(profile), e);
     if (strcmp(value, "no-new-privileges") != 0)
-        return error_set(e, -EINVAL, "--security-opt is no-new-privileges, not \"%s\"", value);
+        return error_set(e, -EINVAL,
+                         "--security-opt is seccomp=FILE or no-new-privileges, not \"%s\"", value);
     o->no_new_privs = true;
+    return 0;
+}
+
+static int drop_capability(struct run_options *o, const char *value, struct error *e)
+{
+    static const char prefix[] = "cap_";
+    const char *name =
+        strncasecmp(value, prefix, strlen(prefix)) == 0 ? value + strlen(prefix) : value;
+    int number;
+
+    if (strcasecmp(name, "all") == 0) {
+        o->dropped_capabilities = UINT64_MAX;
+        return 0;
+    }
+    number = capability_by_name(name);
+    if (number < 0)
+        return error_set(e, -EINVAL, "--cap-drop: there is no capability \"%s\"", value);
+    o->dropped_capabilities |= (uint64_t)1 << number;
+    return 0;
+}
+
+static int parse_rlimit(const char *text, uint64_t *ret)
+{
+    if (strcmp(text, "-1") == 0 || strcmp(text, "unlimited") == 0) {
+        *ret = UINT64_MAX;
+        return 0;
+    }
+    return text_parse_uint(text, UINT64_MAX - 1, ret);
+}
+
+/* "NAME=SOFT[:HARD]" */
+static int set_ulimit(struct run_options *o, const char *value, struct error *e)
+{
+    _cleanup_free_ char *copy = strdup(value);
+    struct sandbox_rlimit limit;
+    char *hard = copy, *soft, *name;
+    int resource;
+
+    if (!copy)
+        return error_sys(e, -ENOMEM, "command line");
+    name = strsep(&hard, "=");
+    soft = strsep(&hard, ":");
+    resource = rlimit_by_name(name);
+    if (resource < 0)
+        return error_set(e, -EINVAL, "--ulimit: there is no limit \"%s\"", name);
+    limit.resource = (uint32_t)resource;
+    if (!soft || parse_rlimit(soft, &limit.soft) < 0 ||
+        parse_rlimit(hard ? hard : soft, &limit.hard) < 0 || limit.soft > limit.hard)
+        return error_set(e, -EINVAL, "--ulimit is NAME=SOFT[:HARD], not \"%s\"", value);
+    if (o->n_rlimits == SANDBOX_RLIMITS_MAX)
+        return error_set(e, -EINVAL, "more than %d --ulimit", SANDBOX_RLIMITS_MAX);
+    o->rlimits[o->n_rlimits++] = limit;
     return 0;
 }
 
@@ -285,6 +346,7 @@ static int set_verbose(struct run_options *o, const char *value, struct error *e
 #define FIELD(name) offsetof(struct run_options, name)
 
 static const struct option_rule rules[] = {
+    {"cap-drop", 0, OTHER, 0, drop_capability},
     {"cpus", 0, OTHER, 0, set_cpus},
     {"cpuset-cpus", 0, OTHER, 0, set_cpuset},
     {"cpu-time", 0, TIME, FIELD(cpu_time_usec), NULL},
@@ -294,18 +356,22 @@ static const struct option_rule rules[] = {
     {"env-file", 0, LIST, FIELD(env_files), NULL},
     {"hostname", 0, TEXT, FIELD(hostname), NULL},
     {"interactive", 'i', FLAG, FIELD(interactive), NULL},
+    {"keep-changes", 0, TEXT, FIELD(keep), NULL},
     {"memory", 'm', SIZE, FIELD(memory_bytes), NULL},
     {"name", 0, TEXT, FIELD(name), NULL},
     {"network", 0, OTHER, 0, set_network},
     {"output-limit", 0, SIZE, FIELD(output_bytes), NULL},
     {"pids-limit", 0, OTHER, 0, set_pids},
     {"publish", 'p', OTHER, 0, set_port},
+    {"read-only", 0, FLAG, FIELD(read_only), NULL},
     {"report", 0, TEXT, FIELD(report), NULL},
     {"security-opt", 0, OTHER, 0, set_security},
     {"shm-size", 0, SIZE, FIELD(shm_bytes), NULL},
     {"store", 0, TEXT, FIELD(store), NULL},
     {"tmpdir", 0, TEXT, FIELD(scratch), NULL},
     {"tmpfs", 0, OTHER, 0, set_tmpfs},
+    {"tty", 't', FLAG, FIELD(terminal), NULL},
+    {"ulimit", 0, OTHER, 0, set_ulimit},
     {"user", 'u', TEXT, FIELD(user), NULL},
     {"verbose", 0, OTHER, 0, set_verbose},
     {"volume", 'v', OTHER, 0, set_volume},

@@ -22,7 +22,7 @@
 enum run_volume_mode {
     RUN_VOLUME_RW,
     RUN_VOLUME_RO,
-    RUN_VOLUME_OVERLAY, /* what is changed is thrown away */
+    RUN_VOLUME_OVERLAY, /* the source stays as it is */
 };
 
 struct run_volume {
@@ -61,7 +61,13 @@ struct run_options {
     bool nat; /* --network nat */
     struct run_port ports[RUN_PORTS_MAX];
     size_t n_ports;
+    char *keep; /* where the changes of overlay volumes stay; NULL: nowhere */
+    bool read_only;
     bool no_new_privs;
+    uint64_t dropped_capabilities; /* bit N: capability N */
+    char *seccomp;                 /* file of a profile; NULL: the default */
+    struct sandbox_rlimit rlimits[SANDBOX_RLIMITS_MAX];
+    size_t n_rlimits;
     /* Limits; 0: none. */
     uint64_t memory_bytes;
     uint64_t pids;
@@ -74,11 +80,12 @@ struct run_options {
     struct cpus cpus;   /* empty: all */
     /* Standard input and output. */
     bool interactive; /* -i */
+    bool terminal;    /* -t */
     char *report;     /* FILE, "-" or "fd:N" */
     unsigned verbose;
 };
 
-#define RUN_SHORT_OPTIONS "e:v:w:u:p:m:i"
+#define RUN_SHORT_OPTIONS "e:v:w:u:p:m:it"
 #define RUN_LONG_OPTIONS  64 /* room for the table below and a verb's own */
 
 /** Sets the defaults. */

@@ -2,6 +2,7 @@
 
 #include "base/fdio.h"
 #include "base/text.h"
+#include "profile/profile.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -213,10 +214,37 @@ static int set_program(struct run_plan *p, char *const *command, struct error *e
     p->spec.hostname = strdup(o->hostname ? o->hostname : p->id);
     p->spec.no_new_privs = o->no_new_privs;
     p->spec.init = true;
+    p->spec.read_only = o->read_only;
+    p->spec.dropped_capabilities = o->dropped_capabilities;
+    for (size_t i = 0; i < o->n_rlimits; i++)
+        if (sandbox_spec_add_rlimit(&p->spec, o->rlimits[i].resource, o->rlimits[i].soft,
+                                    o->rlimits[i].hard) < 0)
+            return no_memory(e);
+    if (o->terminal && add_env(p, "TERM=xterm", e) < 0)
+        return -ENOMEM;
     return p->spec.cwd && p->spec.user && p->spec.hostname ? 0 : no_memory(e);
 }
 
 /* ---- what it sees ---- */
+
+/* The changes of volume number N stay in DIR/N, from 0 on. */
+static int keep_changes(struct run_plan *p, struct sandbox_mount *m, struct error *e)
+{
+    _cleanup_free_ char *path = text_printf("%s/%zu", p->options->keep, p->kept++);
+    int root;
+
+    if (!path)
+        return no_memory(e);
+    if ((mkdir(p->options->keep, 0755) < 0 && errno != EEXIST) ||
+        (mkdir(path, 0755) < 0 && errno != EEXIST))
+        return error_sys(e, -errno, "--keep-changes %s", path);
+    root = add_root(p, "keep-changes", path, false, e);
+    if (root < 0)
+        return root;
+    m->keep = true;
+    m->keep_root = (uint32_t)root;
+    return 0;
+}
 
 static int add_volume(struct run_plan *p, const struct run_volume *v, struct error *e)
 {
@@ -234,7 +262,7 @@ static int add_volume(struct run_plan *p, const struct run_volume *v, struct err
     if (!m)
         return no_memory(e);
     m->read_only = v->mode == RUN_VOLUME_RO;
-    return 0;
+    return overlay && p->options->keep ? keep_changes(p, m, e) : 0;
 }
 
 static int add_mounts(struct run_plan *p, struct error *e)
@@ -327,7 +355,7 @@ int run_plan_make(const struct run_options *o, const char *reference,
 int run_plan_launch(const struct run_plan *p, uint32_t max_sandboxes, struct launcher **ret,
                     struct error *e)
 {
-    const struct launcher_config config = {
+    struct launcher_config config = {
         .roots = p->roots,
         .n_roots = p->n_roots,
         .scratch = p->options->scratch ? p->options->scratch : RUN_SCRATCH_DEFAULT,
@@ -336,5 +364,13 @@ int run_plan_launch(const struct run_plan *p, uint32_t max_sandboxes, struct lau
         .close_fds = {-1, -1, -1, -1},
     };
 
+    _cleanup_(seccomp_program_clear) struct seccomp_program filter = {0};
+
+    if (p->options->seccomp) {
+        int r = profile_load(p->options->seccomp, &filter, e);
+        if (r < 0)
+            return r;
+        config.filter = &filter;
+    }
     return launcher_start(&config, ret, e);
 }

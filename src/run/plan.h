@@ -21,6 +21,7 @@ struct run_plan {
     struct launcher_root roots[LAUNCHER_ROOTS_MAX];
     char *paths[LAUNCHER_ROOTS_MAX]; /* of the roots */
     size_t n_roots;
+    size_t kept; /* overlay volumes whose changes stay */
     struct launcher_network network;
     struct sandbox_spec spec; /* complete; the caller may copy and change it */
 };

@@ -20,6 +20,7 @@ void pump_wait(const struct pump *p, struct pollfd fds[2])
 {
     bool full = p->end > p->start;
 
+    /* No FROM, TO open: the last byte was given to us to be written. */
     fds[0] = (struct pollfd){.fd = full ? -1 : p->from, .events = POLLIN};
     /* Without events the end of a reader is still told (POLLERR): a program that has closed its
      * input must not let us go on eating the caller's. */
@@ -46,6 +47,11 @@ static void fill(struct pump *p)
         p->start = 0;
         p->end = (size_t)n;
         p->moved += (uint64_t)n;
+    } else if (n == 0 && p->last) {
+        p->data[0] = (uint8_t)p->last;
+        p->start = 0;
+        p->end = 1;
+        p->from = safe_close(p->from);
     } else if (n == 0 || !is_passing(errno)) {
         /* The end; a terminal whose other side is gone gives EIO. */
         pump_close(p);
@@ -56,9 +62,11 @@ static void drain(struct pump *p)
 {
     ssize_t n = write(p->to, p->data + p->start, p->end - p->start);
 
-    if (n >= 0)
+    if (n >= 0) {
         p->start += (size_t)n;
-    else if (!is_passing(errno))
+        if (p->from < 0 && p->start == p->end)
+            pump_close(p);
+    } else if (!is_passing(errno))
         pump_close(p);
 }
 

@@ -14,6 +14,7 @@ struct pump {
     uint8_t *data;
     size_t start, end; /* what of data is still to be written */
     uint64_t moved;    /* bytes read so far */
+    char last;         /* written once when FROM has ended; 0: nothing */
 };
 
 /** What the pump waits for: fills FDS[0] and [1]; both negative when it is over. */

@@ -28,21 +28,21 @@ static bool is_plain_stream(int fd, int i)
 /* Our end of a pumped stream: a terminal is opened anew without blocking, since writing to one that
  * was stopped (Ctrl-S) would hold up everything; the flag must not be set for whoever shares ours.
  */
-static int own_end(int fd, int i)
+int run_streams_own_end(int fd)
 {
     char path[32];
     int own = -1;
 
     if (isatty(fd)) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        own = open(path, (i == 0 ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        own = open(path, (fd == 0 ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     }
     return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static int open_pumped(struct run_streams *s, int i)
 {
-    int pair[2], own = own_end(i, i), inside = i == 0 ? 0 : 1;
+    int pair[2], own = run_streams_own_end(i), inside = i == 0 ? 0 : 1;
 
     if (own < 0)
         return -errno;

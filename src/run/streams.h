@@ -18,6 +18,9 @@ struct run_streams {
 /** Looks at our own 0, 1 and 2. Without INTERACTIVE the program's input is /dev/null. */
 int run_streams_open(struct run_streams *s, bool interactive, struct error *e);
 
+/** A descriptor for our number FD (0, 1 or 2) that a pump may own. Negative where there is none. */
+int run_streams_own_end(int fd);
+
 /** Closes the program's ends, which it has by now: the pumps' ends are to be seen. */
 void run_streams_given(struct run_streams *s);
 

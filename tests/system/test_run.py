@@ -1,10 +1,15 @@
 """dockless run: the command, its surroundings, its end."""
 
+import json
 import os
 import signal
+import stat
 import subprocess
 
 from harness import case, host, sandboxes
+
+# Docker's fourteen (00000000a80425fb) without CAP_CHOWN (0) and CAP_NET_RAW (13).
+CAPABILITIES_LEFT = "00000000a80405fa"
 
 
 class Run(sandboxes.RunTest):
@@ -138,6 +143,55 @@ class Run(sandboxes.RunTest):
         done = self.sandbox("wc", "-c", options=["-i"], input=b"x" * 100000, text=False)
         self.assertEqual(done.stdout, b"100000\n")
         self.assertEqual(self.sandbox("wc", "-c", input="ignored").stdout, "0\n")
+
+    # -- what a request can ask for beyond
+
+    def test_a_read_only_root_takes_no_changes_but_its_mounts_do(self):
+        options = ["--read-only", "--tmpfs", "/tmp:size=1m,mode=1777"]
+        done = self.shell("echo x >/file; echo y >/tmp/file && cat /tmp/file", options=options)
+        self.assertEqual(done.stdout, "y\n")
+        self.assertIn("Read-only file system", done.stderr)
+
+    def test_capabilities_and_resource_limits_are_as_asked(self):
+        options = ["--cap-drop", "net_raw", "--cap-drop", "CAP_CHOWN"]
+        options += ["--ulimit", "nofile=64:128", "--ulimit", "fsize=1024"]
+        script = "grep -E 'CapEff|CapBnd' /proc/self/status; grep -E 'Max open files|Max file size' /proc/self/limits"
+        lines = self.shell(script, options=options).stdout.split("\n")
+        self.assertEqual([line.split()[-1] for line in lines[:2]], [CAPABILITIES_LEFT] * 2)
+        self.assertEqual(lines[2].split()[3:5], ["1024", "1024"])
+        self.assertEqual(lines[3].split()[3:5], ["64", "128"])
+        none = self.shell("grep CapEff /proc/self/status", options=["--cap-drop", "all"]).stdout
+        self.assertEqual(none.split()[-1], "0" * 16)
+        bad = self.sandbox("true", options=["--ulimit", "nofile=3:2"])
+        self.assertEqual(bad.returncode, 125)
+
+    def test_changes_of_an_overlay_can_be_kept(self):
+        source, keep = self.directory + "/source", self.directory + "/keep"
+        os.mkdir(source)
+        for name in ("same", "changed", "removed"):
+            with open(f"{source}/{name}", "w", encoding="utf-8") as file:
+                file.write("old")
+        options = ["-v", f"{source}:/v:overlay", "--keep-changes", keep]
+        self.shell("cd /v && echo new >changed && rm removed && echo made >made", options=options)
+        self.assertEqual(sorted(os.listdir(source)), ["changed", "removed", "same"])
+        upper = keep + "/0/upper"
+        self.assertEqual(sorted(os.listdir(upper)), ["changed", "made", "removed"])
+        self.assertEqual(host.read(upper + "/changed"), "new\n")
+        self.assertEqual(os.stat(upper + "/made").st_uid, 0)
+        gone = os.stat(upper + "/removed")
+        self.assertTrue(stat.S_ISCHR(gone.st_mode) and gone.st_rdev == 0)
+        # The next run goes on from there.
+        done = self.shell("cd /v && cat changed made && ls", options=options)
+        self.assertEqual(done.stdout, "new\nmade\nchanged\nmade\nsame\n")
+
+    def test_a_profile_of_system_calls_applies_to_the_command(self):
+        profile = self.directory + "/profile.json"
+        calls = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}
+        with open(profile, "w", encoding="utf-8") as file:
+            json.dump({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [calls]}, file)
+        done = self.sandbox("mkdir", "/x", options=["--security-opt", f"seccomp={profile}"])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left on device", done.stderr)
 
 
 if __name__ == "__main__":

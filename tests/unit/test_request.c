@@ -53,6 +53,12 @@ static struct request full_submit(void)
     s->hostname = copy("h");
     s->no_new_privs = true;
     s->init = true;
+    s->terminal = true;
+    s->terminal_rows = 24;
+    s->terminal_columns = UINT16_MAX;
+    s->read_only = true;
+    s->dropped_capabilities = 1ULL << 40 | 1;
+    assert_int_equal(sandbox_spec_add_rlimit(s, 7, 64, UINT64_MAX), 0);
     s->parent = 77;
     s->network = SANDBOX_NETWORK_NAT;
     assert_int_equal(sandbox_spec_add_port(s, 64120, 22), 0);
@@ -106,6 +112,13 @@ static void a_submit_comes_out_as_it_went_in(void **state)
     assert_string_equal(out.spec.hostname, "h");
     assert_true(out.spec.no_new_privs);
     assert_true(out.spec.init);
+    assert_true(out.spec.terminal);
+    assert_int_equal(out.spec.terminal_rows, 24);
+    assert_int_equal(out.spec.terminal_columns, UINT16_MAX);
+    assert_true(out.spec.read_only);
+    assert_true(out.spec.dropped_capabilities == (1ULL << 40 | 1));
+    assert_int_equal(out.spec.n_rlimits, 1);
+    assert_true(out.spec.rlimits[0].hard == UINT64_MAX);
     assert_int_equal(out.spec.parent, 77);
     assert_int_equal(out.spec.network, SANDBOX_NETWORK_NAT);
     assert_int_equal(out.spec.n_ports, 2);
@@ -155,6 +168,20 @@ static void kill_and_probe_come_out_as_they_went_in(void **state)
     assert_string_equal(out.path, "a/b");
     request_clear(&out);
     request_clear(&probe);
+}
+
+static void a_signal_comes_out_as_it_went_in(void **state)
+{
+    struct request in = {.type = REQUEST_SIGNAL, .id = 12, .signal = 15}, out;
+    _cleanup_buffer_ struct buffer b = {0};
+
+    (void)state;
+    encode(&in, &b);
+    for (size_t size = 0; size < b.size; size++)
+        assert_int_equal(request_decode(b.data, size, &out, NULL), -EBADMSG);
+    assert_int_equal(request_decode(b.data, b.size, &out, NULL), 0);
+    assert_int_equal(out.type, REQUEST_SIGNAL);
+    assert_int_equal(out.signal, 15);
 }
 
 static void connect_comes_out_as_it_went_in(void **state)
@@ -398,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_submit_comes_out_as_it_went_in),
         cmocka_unit_test(an_empty_spec_and_absent_texts_survive),
         cmocka_unit_test(kill_and_probe_come_out_as_they_went_in),
+        cmocka_unit_test(a_signal_comes_out_as_it_went_in),
         cmocka_unit_test(connect_comes_out_as_it_went_in),
         cmocka_unit_test(every_cut_and_every_surplus_is_refused),
         cmocka_unit_test(what_decodes_after_a_change_encodes_to_the_same_bytes),

@@ -10,6 +10,7 @@
 #include <runtime/launcher.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 /* A spec that uses every field and is valid; each test spoils one thing. */
 static void fill(struct sandbox_spec *spec)
@@ -198,6 +199,15 @@ static void the_program_is_checked(void **state)
     struct sandbox_spec spec;
 
     (void)state;
+    fill(&spec);
+    assert_int_equal(sandbox_spec_add_rlimit(&spec, RLIM_NLIMITS, 1, 1), 0);
+    refused(&spec, -EINVAL, "rlimits[0].resource is unknown");
+    fill(&spec);
+    assert_int_equal(sandbox_spec_add_rlimit(&spec, RLIMIT_STACK, 2, 1), 0);
+    refused(&spec, -EINVAL, "rlimits[0]: the soft limit is above the hard one");
+    fill(&spec);
+    spec.mounts[1].keep = true;
+    refused(&spec, -EINVAL, "mounts[1].keep: only an overlay can");
     fill(&spec);
     set(&spec.argv[0], "");
     refused(&spec, -EINVAL, "argv: there is no program");

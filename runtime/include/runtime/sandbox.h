@@ -25,6 +25,7 @@
 #define SANDBOX_GROUPS_MAX   64
 #define SANDBOX_DIRS_MAX     8
 #define SANDBOX_PORTS_MAX    64 /* a grading image that is logged in to has one */
+#define SANDBOX_RLIMITS_MAX  16 /* the kernel's RLIM_NLIMITS */
 #define SANDBOX_STEP_MAX     64
 #define SANDBOX_ID_RANGE     65536U /* ids 0..65535 of a container */
 #define SANDBOX_MODE_MAX     07777U
@@ -75,6 +76,9 @@ struct sandbox_mount {
     uint32_t mode; /* permission bits given to the mount's root directory, 0 leaves them */
     bool read_only;
     bool follow_links; /* OVERLAY: links to directories below the root become copies of these */
+    bool keep; /* OVERLAY: changes stay, in "upper" below the root number `keep_root`, which must
+                  not be a read-only one; "work" beside it is overlayfs' own */
+    uint32_t keep_root;
     bool optional; /* BIND, OVERLAY: a missing source counts as an empty directory; PARENT: it is
                       made */
     struct sandbox_dir *dirs; /* OVERLAY, SCRATCH: made inside before anything starts */
@@ -92,6 +96,13 @@ enum sandbox_network {
 struct sandbox_port {
     uint16_t host;      /* not 0, one that the launcher was told it may publish */
     uint16_t container; /* not 0 */
+};
+
+/** One of setrlimit(2)'s, UINT64_MAX: unlimited. Above the launcher's own hard limit is an error.
+ */
+struct sandbox_rlimit {
+    uint32_t resource; /* RLIMIT_... */
+    uint64_t soft, hard;
 };
 
 /** Limits; 0 means none unless said otherwise. */
@@ -131,8 +142,17 @@ struct sandbox_spec {
     size_t n_groups;
     char *hostname;
     bool no_new_privs;
-    bool init; /* the program is not the first process but a child of ours: it takes signals and
-                  ends like any other, and orphans are collected */
+    bool init;     /* the program is not the first process but a child of ours: it takes signals and
+                      ends like any other, and orphans are collected */
+    bool terminal; /* its 0, 1 and 2 are a new terminal, which controls its session. The stdio that
+                      comes with the request is a unix socket as number 0 and nothing else; the
+                      terminal's master is sent over it before the program starts */
+    uint16_t terminal_rows, terminal_columns;
+    bool read_only; /* the root, not the mounts on it */
+    uint64_t
+        dropped_capabilities; /* of the default ones: bit N is capability N (capabilities(7)) */
+    struct sandbox_rlimit *rlimits;
+    size_t n_rlimits;
 
     uint64_t parent; /* id of a running sandbox whose id range is shared, 0: none */
     enum sandbox_network network;
@@ -159,6 +179,10 @@ int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_
 
 /** Appends a published port; -ENOMEM, -E2BIG. */
 int sandbox_spec_add_port(struct sandbox_spec *spec, uint16_t host, uint16_t container);
+
+/** Appends a resource limit, or replaces that of RESOURCE; -ENOMEM, -E2BIG. */
+int sandbox_spec_add_rlimit(struct sandbox_spec *spec, uint32_t resource, uint64_t soft,
+                            uint64_t hard);
 
 /** What is wrong with PATH as a path below something ("is not relative", ...), NULL where nothing
  * is. Only one spelling is accepted: no ".", "..", empty component or slash at the end. */
