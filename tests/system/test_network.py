@@ -63,8 +63,11 @@ class Reach(NetworkTest):
     def test_jobs_without_network_grading_have_none(self):
         self.start_agent()
         parameters = {**NETWORK, "network_grading": False}
-        script = 'feedback-custom n "$(grep -c : /proc/net/dev)"\n'
-        self.assertEqual(self.custom(script, environment_parameters=parameters), {"n": 1})
+        script = (
+            'feedback-custom n "$(grep -c : /proc/net/dev)"\n'
+            'feedback-custom gateway "$(getent hosts host.docker.internal || echo none)"\n'
+        )
+        self.assertEqual(self.custom(script, environment_parameters=parameters), {"n": 1, "gateway": "none"})
 
     def test_without_ipv6_there_is_only_the_other(self):
         self.start_agent("--ipv6-pool", "none", "--ipv4-pool", "10.77.0.0/16")
