@@ -240,6 +240,15 @@ class Ports(NetworkTest):
         for job in jobs:
             self.end(job)
 
+    def test_a_port_that_only_root_can_ask_for_is_passed_over_too(self):
+        self.start_with_ports("8000", "900-901")
+        with world.occupy(900):
+            first = self.new_web()
+            self.assertTrue(self.reaches(901))
+            text = "No ports are available right now. Please retry later."
+            self.assert_crash(self.backend.wait_done(self.new_web()), text)
+        self.end(first)
+
     def test_a_port_is_free_again_when_its_job_is_answered_whatever_starts_meanwhile(self):
         self.start_with_ports("8000", "2200-2200")
         says = self.courses.says("course/says", SUCCESS)
