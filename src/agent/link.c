@@ -9,6 +9,9 @@
 #include <zmq.h>
 
 #define HEARTBEAT_USEC USEC_PER_SEC
+/* ZeroMQ connects again by itself, and sends on the new connection what was left of the old one, in
+ * front of any hello. It must not do so before we have noticed the break and closed the socket. */
+#define RECONNECT_MSEC 1000
 /* Frames handled in one round of the event loop, so that a flood does not starve timers and
  * containers. */
 #define FRAMES_PER_ROUND 64
@@ -19,11 +22,12 @@ struct link {
     char *address;
     struct link_callbacks callbacks;
     void *userdata;
-    sd_event_source *io, *post, *timer;
+    sd_event_source *io, *monitor_io, *post, *timer;
     void *monitor;       /* PAIR that tells of the connection (zmq_socket_monitor(3)) */
     unsigned generation; /* of the monitor's address */
     uint64_t last_seen, backoff;
-    bool heard; /* anything since the connection was made */
+    bool heard;  /* anything since the connection was made */
+    bool broken; /* it has to be given up */
 };
 
 static void disconnect(struct link *l, int linger_msec)
@@ -31,6 +35,7 @@ static void disconnect(struct link *l, int linger_msec)
     int none = 0;
 
     l->io = sd_event_source_disable_unref(l->io);
+    l->monitor_io = sd_event_source_disable_unref(l->monitor_io);
     /* The monitor is stopped before its reader goes: ZeroMQ's thread would wait for one for ever.
      */
     if (l->socket)
@@ -96,6 +101,7 @@ static bool is_readable(struct link *l)
 static void lose(struct link *l, const char *why)
 {
     disconnect(l, 0);
+    l->broken = false;
     l->backoff =
         l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
     log_warning("backend %s: %s; connecting again in %.1f s", l->address, why,
@@ -127,7 +133,7 @@ static int on_post(sd_event_source *source, void *userdata)
     struct link *l = userdata;
 
     (void)source;
-    if (has_broken(l))
+    if (l->broken || has_broken(l))
         lose(l, "the connection to it broke");
     if (is_readable(l))
         look(l);
@@ -137,22 +143,34 @@ static int on_post(sd_event_source *source, void *userdata)
     return 0;
 }
 
-/* The monitor has no descriptor of its own in the loop: a break is also an event of the socket,
- * after which it is looked at. */
+/* What the monitor says is looked at after every round of the loop. */
+static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source, (void)fd, (void)revents, (void)userdata;
+    return 0;
+}
+
 static int watch_connection(struct link *l)
 {
     char address[64];
+    size_t size = sizeof(int);
+    int fd;
 
     snprintf(address, sizeof(address), "inproc://link-%p-%u", (void *)l, l->generation++);
     if (zmq_socket_monitor(l->socket, address, ZMQ_EVENT_DISCONNECTED) < 0)
         return -errno;
     l->monitor = zmq_socket(l->context, ZMQ_PAIR);
-    return !l->monitor || zmq_connect(l->monitor, address) < 0 ? -errno : 0;
+    if (!l->monitor || zmq_connect(l->monitor, address) < 0 ||
+        zmq_getsockopt(l->monitor, ZMQ_FD, &fd, &size) < 0)
+        return -errno;
+    /* Reading until there is nothing is what makes it ring. */
+    l->broken = has_broken(l);
+    return sd_event_add_io(l->event, &l->monitor_io, fd, EPOLLIN, on_monitor, l);
 }
 
 static int set_options(void *socket)
 {
-    int ipv6 = 1, high_water = 0, linger = 0, ivl = 100, ivl_max = 5000;
+    int ipv6 = 1, high_water = 0, linger = 0, ivl = RECONNECT_MSEC, ivl_max = 5000;
     int64_t max = (int64_t)WIRE_FRAME_MAX;
 
     /* No high-water mark: a dropped AgentJobDone would lose a job; what can queue up is bounded by
@@ -286,7 +304,9 @@ int link_hello(struct link *l)
 
 int link_send(struct link *l, const struct buffer *frame)
 {
-    if (!l->socket)
+    /* The backend has given up all that a broken connection was about. */
+    l->broken = l->broken || has_broken(l);
+    if (!l->socket || l->broken)
         return 0;
     while (zmq_send(l->socket, frame->data, frame->size, ZMQ_DONTWAIT) < 0)
         if (errno != EINTR)

@@ -68,6 +68,15 @@ class Link(case.SystemTest):
             self.grade(self.courses.says("course/task", SUCCESS))["result"], ("success", "done")
         )
 
+    def test_an_ipv6_address_serves(self):
+        self.backend.close()
+        self.backend = Backend("tcp://[::1]:*")
+        self.addCleanup(self.backend.close)
+        self.start_agent()
+        self.assertEqual(
+            self.grade(self.courses.says("course/task", SUCCESS))["result"], ("success", "done")
+        )
+
     def test_a_unix_socket_serves_too(self):
         self.backend.close()
         path = self.directory + "/backend.sock"

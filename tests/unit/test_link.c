@@ -176,6 +176,59 @@ static void a_broken_connection_is_a_loss_and_hello_is_said_again(void **state)
     assert_int_equal(f->lost, 1);
 }
 
+static void nothing_of_a_broken_connection_is_sent_on_the_next(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_buffer_ struct buffer stale = {0};
+    char peer[16], body[16], address[64];
+    size_t peer_size;
+
+    assert_int_equal(buffer_append(&stale, "stale", 5), 0);
+    assert_int_equal(receive(f, peer, &peer_size, body, sizeof(body)), 5);
+    memcpy(address, f->address, sizeof(address));
+    zmq_close(f->router);
+    f->router = bind_router(f, address);
+    usleep(100000);
+    assert_int_equal(link_send(f->link, &stale), 0); /* before the loop has told of the break */
+    usleep(300000);
+    assert_int_equal(receive(f, peer, &peer_size, body, sizeof(body)), 5);
+    assert_memory_equal(body, "hello", 5);
+    assert_int_equal(f->hellos, 2);
+}
+
+/* Closes the backend, opens it again and waits for hello; returns how long that took. */
+static uint64_t come_back(struct fixture *f, char *peer, size_t *peer_size)
+{
+    uint64_t start = clock_monotonic_usec();
+    char body[16], address[64];
+    unsigned lost = f->lost;
+
+    memcpy(address, f->address, sizeof(address));
+    zmq_close(f->router);
+    f->router = NULL;
+    run_until(f, &f->lost, lost + 1, 5 * USEC_PER_SEC);
+    f->router = bind_router(f, address);
+    assert_int_equal(receive(f, peer, peer_size, body, sizeof(body)), 5);
+    return clock_monotonic_usec() - start;
+}
+
+static void pauses_grow_while_nothing_is_heard(void **state)
+{
+    struct fixture *f = *state;
+    char peer[16], body[16];
+    size_t peer_size;
+
+    assert_int_equal(receive(f, peer, &peer_size, body, sizeof(body)), 5);
+    for (uint64_t pause = 2 * LINK_BACKOFF_FIRST_USEC; pause < 16 * LINK_BACKOFF_FIRST_USEC;
+         pause *= 2)
+        assert_true(come_back(f, peer, &peer_size) >= pause);
+    /* One word makes the next pause the first again. */
+    zmq_send(f->router, peer, peer_size, ZMQ_SNDMORE);
+    zmq_send(f->router, "x", 1, 0);
+    run_until(f, &f->messages, 1, 5 * USEC_PER_SEC);
+    assert_true(come_back(f, peer, &peer_size) < 16 * LINK_BACKOFF_FIRST_USEC);
+}
+
 static void a_malformed_address_is_an_error_that_names_it(void **state)
 {
     static const struct link_callbacks callbacks = {on_hello, on_message, on_lost};
@@ -196,6 +249,8 @@ int main(void)
         TEST(frames_behind_the_first_of_a_message_are_dropped),
         TEST(a_flood_is_read_to_its_end),
         TEST(a_broken_connection_is_a_loss_and_hello_is_said_again),
+        TEST(nothing_of_a_broken_connection_is_sent_on_the_next),
+        TEST(pauses_grow_while_nothing_is_heard),
         TEST(a_malformed_address_is_an_error_that_names_it),
     };
 
