@@ -19,6 +19,7 @@ const struct command commands[] = {
     {"feedback-custom", command_feedback_custom},
     {"feedback-grade", command_feedback_grade},
     {"feedback-msg", command_feedback_msg},
+    {"feedback-msg-tpl", command_feedback_msg_tpl},
     {"feedback-result", command_feedback_result},
     {"feedback-state", command_feedback_state},
     {"getinput", command_getinput},

@@ -30,6 +30,7 @@ int command_feedback_result(const struct invocation *c);
 int command_feedback_state(const struct invocation *c);
 int command_tag(const struct invocation *c);
 int command_tag_set(const struct invocation *c);
+int command_feedback_msg_tpl(const struct invocation *c);
 int command_getinput(const struct invocation *c);
 int command_parsetemplate(const struct invocation *c);
 int command_archive(const struct invocation *c);

@@ -71,6 +71,20 @@ class Environments(case.SystemTest):
         )
         self.assertEqual(done["result"], ("failed", "1: a 2: b text"))
 
+    def test_a_template_beyond_the_commands_own_goes_to_jinja2(self):
+        done = self.runs(
+            run="#!/bin/bash\n"
+            "mkdir -p lang/fr\n"
+            "echo '{% for c in name %}{{ loop.index }}{{ c }}{% endfor %}' >lang/fr/t.tpl\n"
+            "echo ' {{ name }} {{ _(name) }}' >u.tpl\n"
+            "feedback-result failed\n"
+            "feedback-msg-tpl t name=ab\n"
+            "feedback-msg-tpl -a u name=c\n"
+            "feedback-msg-tpl -i q t name=xy\n",
+        )
+        self.assertEqual(done["result"], ("failed", "1a2b c c"))
+        self.assertEqual(done["problems"], {"q": "1x2y"})
+
     def test_python_runs_commands_in_student_containers(self):
         done = self.runs(
             run=PYTHON + "import os\n"
