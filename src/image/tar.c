@@ -408,17 +408,32 @@ static int read_entry(struct tar_reader *t, const uint8_t *header, uint64_t size
     return r;
 }
 
+/* To the next header. Some writers leave out the padding of the last entry along with the blocks of
+ * zeros at the end; nothing is lost by it. */
+static int skip_rest(struct tar_reader *t, struct error *e)
+{
+    uint64_t padding = t->padding;
+    int r = tar_skip(t, t->stored, e);
+
+    t->stored = t->padding = 0;
+    if (r < 0 || padding == 0)
+        return r;
+    r = refill(t, e);
+    if (r <= 0) {
+        t->finished = r == 0;
+        return r;
+    }
+    return tar_skip(t, padding, e);
+}
+
 int tar_next(struct tar_reader *t, const struct tar_entry **ret, struct error *e)
 {
     const uint8_t *header;
     uint64_t size = 0;
     uint8_t type;
     bool described = false;
-    int r = tar_skip(t, t->stored, e);
+    int r = skip_rest(t, e);
 
-    if (r >= 0)
-        r = tar_skip(t, t->padding, e);
-    t->stored = t->padding = 0;
     tar_extra_clear(&t->extra);
     t->entry = (struct tar_entry){0};
     for (;;) {
