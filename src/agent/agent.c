@@ -62,6 +62,16 @@ static int lock_tmpdir(struct agent *a, struct error *e)
     return 0;
 }
 
+/* What the configuration limits, anywhere. */
+static unsigned needed_limits(const struct agent_config *c)
+{
+    unsigned needed = job_limits_needed(&c->limits) | (c->pin ? LAUNCHER_LIMIT_CPUS : 0U);
+
+    for (size_t i = 0; i < c->environments.n; i++)
+        needed |= job_limits_needed(&c->environments.list[i].limits);
+    return needed;
+}
+
 static int start_launcher(struct agent *a, struct error *e)
 {
     _cleanup_(seccomp_program_clear) struct seccomp_program filter = {0};
@@ -87,6 +97,8 @@ static int start_launcher(struct agent *a, struct error *e)
         .max_sandboxes = (uint32_t)(2 * a->config->jobs + a->config->students),
         .filter = a->config->seccomp ? &filter : NULL,
         .network = &network,
+        .needed = needed_limits(a->config),
+        .waived = a->config->waived,
         .close_fds = {a->lock_fd, -1, -1, -1},
     };
     struct stat st;
@@ -112,6 +124,30 @@ int agent_divide_host(struct agent *a, struct error *e)
     a->slots = MIN(a->slots, a->config->jobs);
     a->memory_per_slot = (uint64_t)info.totalram * info.mem_unit / a->slots >> 20;
     a->nofile_per_slot = MAX(nofile.rlim_max / a->slots, 64);
+    return 0;
+}
+
+/* Gives each slot whole cores of its own. */
+static int pin_slots(struct agent *a, struct error *e)
+{
+    _cleanup_free_ struct cpu_core *cores = NULL;
+    size_t n = 0;
+    int r;
+
+    if (!a->config->pin)
+        return 0;
+    r = cpus_find_cores(&cores, &n, e);
+    if (r < 0)
+        return r;
+    a->slot_cpus = calloc((size_t)a->slots, sizeof(*a->slot_cpus));
+    if (!a->slot_cpus)
+        return error_sys(e, -ENOMEM, "pin");
+    r = cpus_divide(cores, n, (size_t)a->slots, a->slot_cpus);
+    if (r < 0)
+        return error_set(e, r,
+                         "pin: %llu jobs at once cannot have cores of their own, there are %zu",
+                         (unsigned long long)a->slots, n);
+    a->n_slot_cpus = (size_t)a->slots;
     return 0;
 }
 
@@ -262,6 +298,8 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
     if (r == 0)
         r = agent_divide_host(a, e);
     if (r == 0)
+        r = pin_slots(a, e);
+    if (r == 0)
         r = lock_tmpdir(a, e);
     if (r == 0) {
         r = ports_open(&a->ports, config->network.first_port, config->network.last_port);
@@ -304,6 +342,7 @@ void agent_close(struct agent *a)
     if (a->store)
         image_store_close(a->store);
     safe_close(a->lock_fd);
+    free(a->slot_cpus);
     free(a);
 }
 

@@ -17,6 +17,7 @@
 #include "agent/ports.h"
 #include "wire/backend.h"
 
+#include <runtime/cpus.h>
 #include <runtime/launcher.h>
 
 /* Sandboxes at once: those of all jobs, those of jobs that were given up and are being killed, and
@@ -53,6 +54,7 @@ struct job {
     struct buffer result; /* body of the last `result` message */
     struct student *students;
     size_t n_students;
+    size_t slot;             /* whose CPUs it has, where slots have some */
     bool ended;              /* the container is gone */
     bool kill_requested;     /* by the backend */
     bool ssh_offered;        /* AgentJobSSHDebug was sent */
@@ -88,6 +90,8 @@ struct agent {
     uint64_t slots;
     uint64_t memory_per_slot; /* MiB */
     uint64_t nofile_per_slot;
+    struct cpus *slot_cpus; /* of each of n_slot_cpus slots; NULL: all have all */
+    size_t n_slot_cpus;
     int lock_fd;
     bool draining; /* leaving when the last job has ended */
     bool stopping;
@@ -134,6 +138,8 @@ int job_spec_set_image(struct sandbox_spec *spec, const struct image *image,
                        const char *container_id, char *const *command, struct error *e);
 /** The ports that sandbox ID was lent; with some it has a network. -ENOMEM. */
 int job_spec_set_ports(const struct agent *a, uint64_t id, struct sandbox_spec *spec);
+/** The limits of J's container, and of its students' with memory and times replaced. */
+struct sandbox_limits job_spec_limits(const struct job *j, const struct job_limits *own);
 /** A limit as the launcher wants it; 0 and less is hit at once. */
 uint64_t job_limit_usec(int64_t seconds);
 /** Fills CONTAINER_ID with random hex digits. */

@@ -334,6 +334,23 @@ void job_probed(struct job *j, int result)
         start(j);
 }
 
+/* A backend that keeps to the announced slots finds one that nobody uses. */
+static size_t least_used_slot(const struct agent *a)
+{
+    size_t best = 0, best_users = SIZE_MAX;
+
+    for (size_t slot = 0; slot < a->n_slot_cpus; slot++) {
+        size_t users = 0;
+        for (const struct job *j = a->jobs; j; j = j->next)
+            users += j->slot == slot;
+        if (users < best_users) {
+            best = slot;
+            best_users = users;
+        }
+    }
+    return best;
+}
+
 void job_receive(struct agent *a, const void *frame, size_t size)
 {
     struct job *j = calloc(1, sizeof(*j));
@@ -355,6 +372,7 @@ void job_receive(struct agent *a, const void *frame, size_t size)
         job_free(j);
         return;
     }
+    j->slot = least_used_slot(a);
     j->next = a->jobs;
     a->jobs = j;
     a->n_jobs++;

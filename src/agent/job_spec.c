@@ -143,6 +143,33 @@ int job_spec_set_ports(const struct agent *a, uint64_t id, struct sandbox_spec *
     return r;
 }
 
+/* What a task says of its disk is cut down to what the configuration allows; without that there is
+ * no limit, as upstream has none. */
+static uint64_t disk_of(const struct job *j, uint64_t most)
+{
+    uint64_t own = (uint64_t)j->parameters.disk * JOB_MIB;
+
+    if (most == 0)
+        return 0;
+    return MAX(own > 0 ? MIN(own, most) : most, SANDBOX_DISK_MIN);
+}
+
+struct sandbox_limits job_spec_limits(const struct job *j, const struct job_limits *own)
+{
+    struct sandbox_limits l = {
+        .pids = own->pids,
+        .nofile = j->agent->nofile_per_slot,
+        .disk_bytes = disk_of(j, own->disk),
+        .disk_inodes = own->inodes ? MAX(own->inodes, SANDBOX_INODES_MIN) : 0,
+        .cpu_share = own->cpu * LIMIT_CPU_UNIT,
+        .io_weight = own->io_weight,
+    };
+
+    if (j->agent->slot_cpus)
+        memcpy(l.cpus, j->agent->slot_cpus[j->slot].words, sizeof(l.cpus));
+    return l;
+}
+
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e)
 {
     const struct job_parameters *p = &j->parameters;
@@ -161,12 +188,10 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
         return error_sys(e, -ENOMEM, "describing the container");
     if (spec->network == SANDBOX_NETWORK_NONE && p->network)
         spec->network = SANDBOX_NETWORK_NAT;
-    spec->limits = (struct sandbox_limits){
-        .memory_bytes = (uint64_t)p->memory * JOB_MIB,
-        .pids = j->environment->limits.pids,
-        .cpu_time_usec = job_limit_usec(p->time),
-        .wall_time_usec = job_limit_usec(p->hard_time),
-        .nofile = j->agent->nofile_per_slot,
-    };
+    spec->limits = job_spec_limits(j, &j->environment->limits);
+    spec->limits.memory_bytes = (uint64_t)p->memory * JOB_MIB;
+    spec->limits.cpu_time_usec = job_limit_usec(p->time);
+    spec->limits.wall_time_usec = job_limit_usec(p->hard_time);
+    spec->limits.output_bytes = j->environment->limits.output;
     return 0;
 }

@@ -65,6 +65,10 @@ static int load_limits(struct wire_span limits, struct job_parameters *p)
     if (r == 0)
         r = load_limit(limits, "memory", JOB_MEMORY_MAX, &p->memory);
     p->memory = MAX(p->memory, JOB_MEMORY_MIN);
+    /* Upstream never looks at it: what is no number there is none, and no reason to refuse a job.
+     */
+    if (load_limit(limits, "disk", JOB_MEMORY_MAX, &p->disk) < 0 || p->disk < 0)
+        p->disk = 0;
     return r;
 }
 

@@ -14,6 +14,7 @@
 struct job_parameters {
     int64_t time;      /* seconds of CPU; 0 or less: the job is to time out at once */
     int64_t hard_time; /* seconds of wall clock; likewise */
+    int64_t disk;      /* MiB; 0: it says nothing */
     int64_t memory;    /* MiB, JOB_MEMORY_MIN to JOB_MEMORY_MAX */
     bool network;
     char *run_cmd; /* owned, NULL for nil */

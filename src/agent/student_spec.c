@@ -57,12 +57,9 @@ int student_make_spec(const struct student *s, struct sandbox_spec *spec, struct
     spec->network = s->share_network ? SANDBOX_NETWORK_PARENT : SANDBOX_NETWORK_NONE;
     if (job_spec_set_ports(s->job->agent, s->id, spec) < 0)
         return error_sys(e, -ENOMEM, "describing the student container");
-    spec->limits = (struct sandbox_limits){
-        .memory_bytes = (uint64_t)s->memory * JOB_MIB,
-        .pids = s->environment->limits.pids,
-        .cpu_time_usec = job_limit_usec(s->time),
-        .wall_time_usec = job_limit_usec(s->hard_time),
-        .nofile = s->job->agent->nofile_per_slot,
-    };
+    spec->limits = job_spec_limits(s->job, &s->environment->limits);
+    spec->limits.memory_bytes = (uint64_t)s->memory * JOB_MIB;
+    spec->limits.cpu_time_usec = job_limit_usec(s->time);
+    spec->limits.wall_time_usec = job_limit_usec(s->hard_time);
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "config/protocols.h"
 
+#include <runtime/launcher.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -21,6 +22,7 @@ static const struct setting settings[] = {
     {"concurrency", SETTING_NUMBER, FIELD(concurrency), 0, AGENT_CONCURRENCY_MAX},
     {"drain-time", SETTING_NUMBER, FIELD(drain_seconds), 0, AGENT_DRAIN_MAX},
     {"verbose", SETTING_BOOLEAN, FIELD(verbose)},
+    {"pin", SETTING_BOOLEAN, FIELD(pin)},
 };
 static const struct settings all_settings = {settings, ARRAY_SIZE(settings)};
 
@@ -113,6 +115,26 @@ static int read_limits(const struct yaml_file *f, const struct yaml_node *map,
     return r;
 }
 
+/* A list of names of limits. */
+static int read_waived(const struct yaml_file *f, const struct yaml_node *list,
+                       struct agent_config *c, struct error *e)
+{
+    unsigned waived = 0;
+
+    if (list->kind != YAML_SEQUENCE && !yaml_is_null(list))
+        return yaml_fault(f, list, e, "\"waive\" must be a list of limits, such as [disk]");
+    for (size_t i = 0; list->kind == YAML_SEQUENCE && i < list->n; i++) {
+        const struct yaml_node *n = list->items[i];
+        unsigned one;
+        if (n->kind != YAML_SCALAR || launcher_limit_by_name(n->text, &one) < 0)
+            return yaml_fault(f, n, e,
+                              "what can be waived are the limits disk, cpu, cpus (pin) and io");
+        waived |= one;
+    }
+    c->waived = waived;
+    return 0;
+}
+
 static int read_key(const struct yaml_file *f, const struct yaml_node *key,
                     const struct yaml_node *value, struct agent_config *c, struct error *e)
 {
@@ -120,6 +142,8 @@ static int read_key(const struct yaml_file *f, const struct yaml_node *key,
 
     if (yaml_is_text(key, "limits"))
         return read_limits(f, value, c, e);
+    if (yaml_is_text(key, "waive"))
+        return read_waived(f, value, c, e);
     if (yaml_is_text(key, "environments"))
         return environment_configs_read(f, value, &c->environments, e);
     r = network_config_read(f, key, value, &c->network, e);
@@ -212,6 +236,8 @@ void agent_config_reload(struct agent_config *c, struct agent_config *new, char 
     note_difference(!is_same_text(c->seccomp, new->seccomp), "seccomp", restart, size);
     note_difference(!network_config_equals(&c->network, &new->network), "network and ssh", restart,
                     size);
+    note_difference(c->pin != new->pin, "pin", restart, size);
+    note_difference(c->waived != new->waived, "waive", restart, size);
     note_difference(c->jobs != new->jobs, "limits.jobs", restart, size);
     note_difference(c->students != new->students, "limits.all-students", restart, size);
     c->friendly_name = new->friendly_name;

@@ -41,6 +41,8 @@ struct agent_config {
     int verbose;            /* say more */
     uint64_t jobs;          /* at once */
     uint64_t students;      /* student containers at once, of all jobs */
+    int pin;                /* each slot has CPUs of its own */
+    unsigned waived;        /* enum launcher_limit: not enforced where the host cannot */
     struct network_config network; /* networks, ports, ssh */
     struct job_limits limits;
     struct environment_configs environments; /* where they differ from their labels and LIMITS */

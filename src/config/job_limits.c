@@ -1,5 +1,7 @@
 #include "config/job_limits.h"
 
+#include <runtime/launcher.h>
+
 #define FIELD(name) offsetof(struct job_limits, name)
 
 static const struct setting keys[] = {
@@ -10,6 +12,11 @@ static const struct setting keys[] = {
     {"time", SETTING_NUMBER, FIELD(time), 0, LIMIT_TIME_MAX},
     {"hard-time", SETTING_NUMBER, FIELD(hard_time), 0, LIMIT_TIME_MAX},
     {"memory", SETTING_SIZE, FIELD(memory), 0, LIMIT_MEMORY_MAX},
+    {"disk", SETTING_SIZE, FIELD(disk), 0, SANDBOX_DISK_MAX},
+    {"inodes", SETTING_NUMBER, FIELD(inodes), 0, SANDBOX_INODES_MAX},
+    {"output", SETTING_SIZE, FIELD(output), 0, SANDBOX_BYTES_MAX},
+    {"cpu", SETTING_NUMBER, FIELD(cpu), 0, SANDBOX_CPU_SHARE_MAX / LIMIT_CPU_UNIT},
+    {"io-weight", SETTING_NUMBER, FIELD(io_weight), 0, SANDBOX_IO_WEIGHT_MAX},
 };
 
 struct settings job_limits_settings(void)
@@ -49,4 +56,16 @@ struct job_limits job_limits_over(const struct job_limits *l, const struct job_l
         if (*field(&both, i) == LIMIT_UNSET)
             *field(&both, i) = *field(&rest, i);
     return both;
+}
+
+static bool is_set(uint64_t limit)
+{
+    return limit != 0 && limit != LIMIT_UNSET;
+}
+
+unsigned job_limits_needed(const struct job_limits *l)
+{
+    return (is_set(l->disk) || is_set(l->inodes) ? LAUNCHER_LIMIT_DISK : 0U) |
+           (is_set(l->cpu) ? LAUNCHER_LIMIT_CPU_SHARE : 0U) |
+           (is_set(l->io_weight) ? LAUNCHER_LIMIT_IO_WEIGHT : 0U);
 }

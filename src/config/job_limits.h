@@ -3,6 +3,8 @@
 
 #include "config/settings.h"
 
+#include <runtime/sandbox.h>
+
 /** The kernel's PID_MAX_LIMIT. */
 #define LIMIT_PIDS_MAX ((uint64_t)4 << 20)
 /** Grading images allow their worker 1000 processes; room for the grader's own beside them. */
@@ -22,6 +24,9 @@
 #define LIMIT_MEMORY_MIN ((uint64_t)20 << 20)
 #define LIMIT_MEMORY_MAX ((uint64_t)1 << 50)
 
+/** What per cents of a CPU are in sandbox_limits.cpu_share. */
+#define LIMIT_CPU_UNIT 10
+
 /** A limit of an environment that says nothing. */
 #define LIMIT_UNSET UINT64_MAX
 
@@ -33,7 +38,16 @@ struct job_limits {
     uint64_t time;      /* seconds of processor time, the most a task can have; 0: no bound */
     uint64_t hard_time; /* seconds of wall time, likewise */
     uint64_t memory;    /* bytes, likewise; 0: what one slot has of the host */
+    uint64_t disk;      /* bytes written to a container's own files, the most a task can have; 0: no
+                           limit, whatever the task says */
+    uint64_t inodes;    /* files there; 0: as many as fit */
+    uint64_t output;    /* bytes a grader writes on stdout and stderr; 0: no limit */
+    uint64_t cpu;       /* per cent of one CPU; 0: all there are */
+    uint64_t io_weight; /* 1 to 10000 beside the 100 of others; 0: 100 */
 };
+
+/** Those of enum launcher_limit that L has; LIMIT_UNSET ones are none. */
+unsigned job_limits_needed(const struct job_limits *l);
 
 /** The keys of struct job_limits. */
 struct settings job_limits_settings(void);

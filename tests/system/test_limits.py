@@ -1,5 +1,7 @@
 """Memory, processor time and wall time, as seen by the backend."""
 
+import os
+
 from harness import case, host
 from harness.tasks import SUCCESS
 
@@ -64,6 +66,54 @@ class Limits(case.SystemTest):
 
     def test_time_zero_is_hit_at_once(self):
         self.assert_ended(self.run_script("sleep 60", time=0, hard_time=30), "timeout", "kept")
+
+
+class ConfiguredLimits(case.SystemTest):
+    """Those that hold because the configuration says so."""
+
+    def run_script(self, script, *options, **limits):
+        self.start_agent(*options)
+        task = self.courses.add("course/task", run=script, says=SUCCESS)
+        return self.grade(task, limits=limits, inputdata={"@state": "kept"})
+
+    FILL = "dd if=/dev/zero of=/task/fill bs=1M count={} 2>/dev/null {} exit 1; cat says"
+
+    def test_disk_beyond_the_configured_limit_is_refused(self):
+        done = self.run_script(self.FILL.format(20, "&&"), "--limit", "disk=16M")
+        self.assertEqual(done["result"], ("success", "done"))
+
+    def test_a_task_may_ask_for_less_disk_than_configured(self):
+        done = self.run_script(self.FILL.format(20, "&&"), "--limit", "disk=64M", disk=8)
+        self.assertEqual(done["result"], ("success", "done"))
+
+    def test_disk_within_both_limits_is_granted(self):
+        done = self.run_script(self.FILL.format(20, "||"), "--limit", "disk=64M", disk=32)
+        self.assertEqual(done["result"], ("success", "done"))
+
+    def test_without_a_configured_limit_the_tasks_own_is_ignored(self):
+        done = self.run_script(self.FILL.format(20, "||"), disk=8)
+        self.assertEqual(done["result"], ("success", "done"))
+
+    def test_output_beyond_the_limit_reports_overflow(self):
+        script = "while :; do echo x; done"
+        done = self.run_script(script, "--limit", "output=1K")
+        self.assert_ended(done, "overflow", "kept")
+
+    def test_a_pinned_slot_has_a_whole_core(self):
+        config = os.path.join(self.directory, "agent.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("pin: yes\n")
+        cores = set()
+        for cpu in os.sched_getaffinity(0):
+            with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") as file:
+                cores.add(file.read().strip())
+        script = (
+            "cpus=$(sed -n 's/Cpus_allowed_list:[[:space:]]*//p' /proc/self/status); "
+            f"case $cpus in {'|'.join(sorted(cores))}) cat says ;; esac"
+        )
+        slots = str(len(cores))
+        done = self.run_script(script, "--config", config, "--concurrency", slots)
+        self.assertEqual(done["result"], ("success", "done"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "base/fdio.h"
 #include "config/agent_config.h"
 #include "config/yaml.h"
+#include <runtime/launcher.h>
 
 #include <string.h>
 
@@ -41,6 +42,8 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
     assert_int_equal(a->environments.n, b->environments.n);
     assert_int_equal(a->verbose, b->verbose);
+    assert_int_equal(a->pin, b->pin);
+    assert_int_equal(a->waived, b->waived);
     assert_int_equal(a->network.ssh, b->network.ssh);
     assert_same_text(a->network.debug_host, b->network.debug_host);
     assert_int_equal(a->network.first_port, b->network.first_port);
@@ -110,7 +113,8 @@ static void every_key_is_read(void **state)
               "0.6\nverbose: yes\n"
               "drain-time: 9\n"
               "limits: {pids: 100, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
-              "  memory: 6g, jobs: 7, all-students: 8}\n",
+              "  memory: 6g, jobs: 7, all-students: 8, disk: 9M, inodes: 1000, output: 1k,\n"
+              "  cpu: 150, io-weight: 50}\npin: yes\nwaive: [disk, io]\n",
               &c, &e) < 0)
         fail_msg("%s", e.text);
     assert_string_equal(c.backend, "tcp://[::1]:2001");
@@ -131,6 +135,13 @@ static void every_key_is_read(void **state)
     assert_int_equal(c.limits.time, 4);
     assert_int_equal(c.limits.hard_time, 5);
     assert_int_equal(c.limits.memory, 6ULL << 30);
+    assert_int_equal(c.limits.disk, 9 << 20);
+    assert_int_equal(c.limits.inodes, 1000);
+    assert_int_equal(c.limits.output, 1 << 10);
+    assert_int_equal(c.limits.cpu, 150);
+    assert_int_equal(c.limits.io_weight, 50);
+    assert_true(c.pin);
+    assert_int_equal(c.waived, LAUNCHER_LIMIT_DISK | LAUNCHER_LIMIT_IO_WEIGHT);
     assert_int_equal(c.jobs, 7);
     assert_int_equal(c.students, 8);
     assert_true(c.verbose);
@@ -442,7 +453,8 @@ static void example_shows_the_defaults(void **state)
     memset(&c.limits, 1, sizeof(c.limits));
     c.jobs = c.students = 1;
     c.protocol = "0.5";
-    c.verbose = true;
+    c.verbose = c.pin = true;
+    c.waived = ~0U;
     c.concurrency = 7;
     free(c.store);
     c.store = strdup("/elsewhere");

@@ -201,6 +201,26 @@ static void limits_are_read_as_upstream_reads_them(void **state)
     }
 }
 
+/* Upstream never looks at it, so it is no reason to refuse a job. */
+static void a_disk_that_is_no_number_is_none(void **state)
+{
+    static const struct {
+        const char *disk;
+        int64_t expected;
+    } cases[] = {{"100", 100},   {"\"100\"", 100}, {"0", 0}, {"-1", 0},
+                 {"\"abc\"", 0}, {"null", 0},      {"[]", 0}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct job_parameters p = {0};
+        char json[64];
+        snprintf(json, sizeof(json), "{\"limits\": {\"disk\": %s}}", cases[i].disk);
+        assert_int_equal(parse(json, &p), 0);
+        assert_int_equal(p.disk, cases[i].expected);
+        job_parameters_clear(&p);
+    }
+}
+
 static void unparsable_parameters_are_refused(void **state)
 {
     static const char *const jsons[] = {
@@ -276,6 +296,7 @@ int main(void)
         cmocka_unit_test(floats_are_cut_towards_zero),
         cmocka_unit_test(defaults_are_upstreams),
         cmocka_unit_test(limits_are_read_as_upstream_reads_them),
+        cmocka_unit_test(a_disk_that_is_no_number_is_none),
         cmocka_unit_test(unparsable_parameters_are_refused),
         cmocka_unit_test(network_is_what_python_finds_true),
         cmocka_unit_test(run_cmd_is_kept_even_when_empty),
