@@ -117,7 +117,7 @@ static void note_ignored_signals(struct host *h)
 
 static int prepare(struct host *h, const struct launcher_config *config, struct error *e)
 {
-    const char *run_dir = config->run_dir ? config->run_dir : "/run/dockless";
+    const char *run_dir = config->run_dir ? config->run_dir : RUN_DIR_DEFAULT;
     int r;
 
     if (geteuid() != 0)
@@ -130,6 +130,8 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = id_pool_open(run_dir, config->first_id ? config->first_id : FIRST_ID_DEFAULT,
                          config->ranges ? config->ranges : RANGES_DEFAULT, &h->ids, e);
+    if (r == 0)
+        r = registry_open(run_dir, h->instance, &h->registry, e);
     /* Reads files of the host: before its root is left. */
     if (r == 0 && config->network)
         r = network_open(config->network, run_dir, h->instance, &h->network, e);
@@ -181,6 +183,8 @@ void host_close(struct host *h)
         cgroup_host_close(h->cgroups);
     if (h->network)
         network_close(h->network);
+    if (h->registry)
+        registry_close(h->registry);
     if (h->ids)
         id_pool_close(h->ids);
     seccomp_program_clear(&h->filter);

@@ -18,6 +18,7 @@
 #include "disk.h"
 #include "janitor.h"
 #include "network.h"
+#include "registry.h"
 #include "runtime/launcher.h"
 #include "seccomp.h"
 #include "userns.h"
@@ -48,6 +49,7 @@ struct host {
     struct id_pool *ids;
     struct seccomp_program filter;
     struct janitor *janitor;
+    struct registry *registry;
     struct network *network;  /* NULL: sandboxes may have none */
     int kill_fd;              /* cgroup.kill of the directory that holds all sandboxes */
     int proc_fd;              /* /proc of the launcher's pid namespace, for uid maps */

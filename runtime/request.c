@@ -415,6 +415,7 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
     for (size_t i = 0; i < s->n_groups; i++)
         put_u32(w, s->groups[i]);
     put_text(w, s->hostname);
+    put_text(w, s->label);
     put_u32(w, s->no_new_privs);
     put_u32(w, s->init);
     put_u32(w, s->terminal);
@@ -451,6 +452,7 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     s->user = get_optional_text(r, "user", SANDBOX_USER_MAX);
     get_groups(r, s);
     s->hostname = get_optional_text(r, "hostname", SANDBOX_HOSTNAME_MAX);
+    s->label = get_optional_text(r, "label", SANDBOX_LABEL_MAX);
     s->no_new_privs = get_bool(r, "no_new_privs");
     s->init = get_bool(r, "init");
     s->terminal = get_bool(r, "terminal");

@@ -308,6 +308,7 @@ int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *user
     s->report.voluntary_switches = (uint64_t)used.ru_nvcsw;
     s->report.involuntary_switches = (uint64_t)used.ru_nivcsw;
     s->ended_usec = clock_monotonic_usec();
+    registry_remove(s->host->registry, s->name);
     s->wait_code = info.si_code;
     s->wait_status = info.si_status;
     s->pid = 0;
@@ -416,6 +417,7 @@ void sandbox_free(struct sandbox *s)
     if (s->state == SANDBOX_RUNNING)
         sandbox_kill(s);
     kill_children(s);
+    registry_remove(s->host->registry, s->name);
     start_cancel(s);
     abandon(s);
     unlink_from_family(s);

@@ -26,6 +26,7 @@ void sandbox_spec_clear(struct sandbox_spec *spec)
     free(spec->user);
     free(spec->groups);
     free(spec->hostname);
+    free(spec->label);
     free(spec->ports);
     free(spec->rlimits);
     memset(spec, 0, sizeof(*spec));
@@ -118,6 +119,7 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
     copy.cwd = copy_text(spec->cwd, &failed);
     copy.user = copy_text(spec->user, &failed);
     copy.hostname = copy_text(spec->hostname, &failed);
+    copy.label = copy_text(spec->label, &failed);
     copy.ports = calloc(spec->n_ports + 1, sizeof(*copy.ports));
     copy.rlimits = calloc(spec->n_rlimits + 1, sizeof(*copy.rlimits));
     copy.groups = calloc(spec->n_groups + 1, sizeof(*copy.groups));
@@ -355,6 +357,11 @@ static int check_program(const struct sandbox_spec *spec, struct error *e)
         return error_set(e, -E2BIG, "hostname is longer than %d", SANDBOX_HOSTNAME_MAX);
     if (spec->hostname && !is_made_of(spec->hostname, "._-"))
         return error_set(e, -EINVAL, "hostname has a character that no host name has");
+    if (spec->label && strlen(spec->label) > SANDBOX_LABEL_MAX)
+        return error_set(e, -E2BIG, "label is longer than %d", SANDBOX_LABEL_MAX);
+    for (const char *p = spec->label; p && *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return error_set(e, -EINVAL, "label has a character that cannot be printed");
     if (spec->n_groups > SANDBOX_GROUPS_MAX)
         return error_set(e, -E2BIG, "groups: more than %d", SANDBOX_GROUPS_MAX);
     for (size_t i = 0; i < spec->n_groups; i++)

@@ -388,6 +388,7 @@ static int release(struct sandbox *s, struct error *e)
     }
     s->go_fd = safe_close(s->go_fd);
     s->state = SANDBOX_RUNNING;
+    registry_add(s->host->registry, s->name, s->start->plan.spec, s->pid);
     return 0;
 }
 

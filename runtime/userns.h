@@ -36,8 +36,8 @@ void id_range_release(struct id_range *r);
  * mount_setattr(MOUNT_ATTR_IDMAP). Needs /proc of the caller's pid namespace. */
 int id_range_userns(struct id_pool *p, uint32_t base, struct error *e);
 
-/** The same for where the host's root itself has to make files behind the mapping, which then belong
- * to id 65536 of the file system. The fd is the caller's. */
+/** The same for where the host's root itself has to make files behind the mapping, which then
+ * belong to id 65536 of the file system. The fd is the caller's. */
 int id_range_userns_with_root(uint32_t base, struct error *e);
 
 /** Writes uid_map, gid_map of process PID: 0..65535 -> BASE.. */

@@ -17,6 +17,7 @@ static const struct cli_verb verbs[] = {
     {"image rm", "remove images from the store", cli_image_rm},
     {"image tag", "give an image of the store a further name", cli_image_tag},
     {"image verify", "compare the store with what was unpacked", cli_image_verify},
+    {"ps", "list the sandboxes that run on this host", cli_ps},
     {"run", "run one command in a sandbox", cli_run, true},
     {"version", "print the version", cli_version},
 };

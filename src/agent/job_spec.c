@@ -170,6 +170,22 @@ struct sandbox_limits job_spec_limits(const struct job *j, const struct job_limi
     return l;
 }
 
+/* For the administrator's eyes: ids may have any character and length. */
+static char *make_label(const struct backend_message *m)
+{
+    char *label = m->course_id ? text_printf("%s/%s", m->course_id, m->task_id) : strdup("");
+
+    for (char *p = label; p && *p; p++) {
+        if (p - label == SANDBOX_LABEL_MAX)
+            *p = 0;
+        else if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+        if (!*p)
+            break;
+    }
+    return label;
+}
+
 int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *e)
 {
     const struct job_parameters *p = &j->parameters;
@@ -179,7 +195,10 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
     if (r < 0)
         return r;
     if (wire_image_rules_of(j->environment->generation)->debugger)
-        r = strv_append(&spec->env, "DEBUGGER=False");
+        spec->label = make_label(&j->message);
+    if (!spec->label)
+        return error_sys(e, -ENOMEM, "describing the container");
+    r = strv_append(&spec->env, "DEBUGGER=False");
     if (r == 0)
         r = add_mounts(j, spec);
     if (r < 0)

@@ -25,6 +25,7 @@ int cli_image_prune(int argc, char **argv);
 int cli_image_rm(int argc, char **argv);
 int cli_image_tag(int argc, char **argv);
 int cli_image_verify(int argc, char **argv);
+int cli_ps(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

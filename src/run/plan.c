@@ -212,6 +212,7 @@ static int set_program(struct run_plan *p, char *const *command, struct error *e
     p->spec.cwd = text_clean_path(cwd);
     p->spec.user = strdup(o->user ? o->user : p->image->user ? p->image->user : "");
     p->spec.hostname = strdup(o->hostname ? o->hostname : p->id);
+    p->spec.label = strdup(p->name);
     p->spec.no_new_privs = o->no_new_privs;
     p->spec.init = true;
     p->spec.read_only = o->read_only;

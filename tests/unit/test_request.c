@@ -53,6 +53,7 @@ static struct request full_submit(void)
     s->hostname = copy("h");
     s->no_new_privs = true;
     s->init = true;
+    s->label = copy("course/task");
     s->terminal = true;
     s->terminal_rows = 24;
     s->terminal_columns = UINT16_MAX;
@@ -112,6 +113,7 @@ static void a_submit_comes_out_as_it_went_in(void **state)
     assert_string_equal(out.spec.hostname, "h");
     assert_true(out.spec.no_new_privs);
     assert_true(out.spec.init);
+    assert_string_equal(out.spec.label, "course/task");
     assert_true(out.spec.terminal);
     assert_int_equal(out.spec.terminal_rows, 24);
     assert_int_equal(out.spec.terminal_columns, UINT16_MAX);
@@ -297,8 +299,8 @@ static void counts_and_lengths_are_bounded_before_memory_is_taken(void **state)
     refused_submit((uint32_t[]){0, 0, 1, SANDBOX_TEXT_MAX}, 4, "argv is too long");
     refused_submit((uint32_t[]){0, 0, 0, 0, UINT32_MAX, UINT32_MAX, SANDBOX_GROUPS_MAX + 1}, 7,
                    "groups has too many entries");
-    refused_submit((uint32_t[]){0, 0, 0, 0, UINT32_MAX, UINT32_MAX, 0, UINT32_MAX, 2}, 9,
-                   "no_new_privs is neither yes nor no");
+    refused_submit((uint32_t[]){0, 0, 0, 0, UINT32_MAX, UINT32_MAX, 0, UINT32_MAX, UINT32_MAX, 2},
+                   10, "no_new_privs is neither yes nor no");
 }
 
 static void strange_headers_are_refused(void **state)

@@ -22,6 +22,7 @@
 #define SANDBOX_PATH_MAX     4096 /* PATH_MAX */
 #define SANDBOX_HOSTNAME_MAX 64   /* __NEW_UTS_LEN */
 #define SANDBOX_USER_MAX     256
+#define SANDBOX_LABEL_MAX    256
 #define SANDBOX_GROUPS_MAX   64
 #define SANDBOX_DIRS_MAX     8
 #define SANDBOX_PORTS_MAX    64 /* a grading image that is logged in to has one */
@@ -141,6 +142,7 @@ struct sandbox_spec {
     uint32_t *groups; /* supplementary ids on top of those of the image's /etc/group */
     size_t n_groups;
     char *hostname;
+    char *label; /* what the host's administrator is told that this is, may be NULL; printable */
     bool no_new_privs;
     bool init;     /* the program is not the first process but a child of ours: it takes signals and
                       ends like any other, and orphans are collected */
