@@ -18,9 +18,11 @@ struct cli_verb {
 int cli_agent(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_grade(int argc, char **argv);
+int cli_image_export(int argc, char **argv);
 int cli_image_inspect(int argc, char **argv);
 int cli_image_list(int argc, char **argv);
 int cli_image_load(int argc, char **argv);
+int cli_image_pack(int argc, char **argv);
 int cli_image_prune(int argc, char **argv);
 int cli_image_rm(int argc, char **argv);
 int cli_image_tag(int argc, char **argv);

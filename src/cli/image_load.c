@@ -13,15 +13,18 @@ static const struct image_verb verb = {
             "  oci:DIR[:REF]              an OCI image layout (skopeo, umoci, podman, buildah)\n"
             "  oci-archive:FILE[:REF]     one in a tar archive\n"
             "  docker-archive:FILE[:REF]  what 'docker save' writes\n"
-            "  dir:DIR                    what 'skopeo copy ... dir:DIR' writes\n\n"
+            "  dir:DIR                    what 'skopeo copy ... dir:DIR' writes\n"
+            "  rootfs:DIR                 a plain root file system\n\n"
             "REF may be @N for the image at place N. Digests and sizes are verified; layers that\n"
             "the store has are not unpacked again.\n\n"
             "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT
             "), made where it is missing\n"
             "  --name NAME          name in the store (default: that of the reference)\n"
             "  --format text|json   how to print what was loaded\n"
+            "\nFor rootfs: only:\n" IMAGE_VERB_CONFIG_HELP "\n"
             "  --help               this text\n",
     .takes_name = true,
+    .takes_config = true,
 };
 
 static void show_progress(void *userdata, const char *what, uint64_t done, uint64_t total)
@@ -47,7 +50,7 @@ static int print_text(const struct image *image)
 
 int cli_image_load(int argc, char **argv)
 {
-    struct image_verb_options o;
+    _cleanup_image_options_ struct image_verb_options o = {0};
     struct image_progress progress = {0};
     struct image_load_options load = {0};
     _cleanup_(image_store_close_p) struct image_store *store = NULL;
@@ -60,6 +63,7 @@ int cli_image_load(int argc, char **argv)
     if (argc - optind != 1)
         return cli_usage(verb.verb, "expected one image reference");
     load.name = o.name;
+    load.config = image_verb_config(&o);
     if (isatty(STDERR_FILENO)) {
         load.progress = show_progress;
         load.userdata = &progress;

@@ -11,6 +11,106 @@
 /* Between two progress lines: often enough to look alive. */
 #define PROGRESS_INTERVAL (100 * USEC_PER_MSEC)
 
+enum {
+    OPTION_CMD = 256,
+    OPTION_ENTRYPOINT,
+    OPTION_ENV,
+    OPTION_LABEL,
+    OPTION_WORKDIR,
+    OPTION_USER,
+    OPTION_COMPRESS,
+    OPTION_CREATED,
+};
+
+void image_verb_options_clear(struct image_verb_options *o)
+{
+    strv_free(o->cmd);
+    strv_free(o->entrypoint);
+    strv_free(o->env);
+    strv_free(o->labels);
+    o->cmd = o->entrypoint = o->env = o->labels = NULL;
+}
+
+struct image_config image_verb_config(const struct image_verb_options *o)
+{
+    return (struct image_config){
+        .cmd = o->cmd,
+        .entrypoint = o->entrypoint,
+        .env = o->env,
+        .labels = o->labels,
+        .working_dir = o->working_dir,
+        .user = o->user,
+    };
+}
+
+static bool takes(const struct image_verb *v, int option)
+{
+    if (option == 'n')
+        return v->takes_name;
+    if (option == OPTION_COMPRESS)
+        return v->takes_compression;
+    if (option == OPTION_CREATED)
+        return v->takes_created;
+    return option < OPTION_CMD || v->takes_config;
+}
+
+static int parse_created(const char *text, int64_t *ret)
+{
+    uint64_t seconds;
+    int r = text_parse_uint(text, INT64_MAX, &seconds);
+
+    if (r >= 0)
+        *ret = (int64_t)seconds;
+    return r;
+}
+
+/* One option with its value; EXIT_SUCCESS or what image_verb_parse() returns. */
+static int set_option(const struct image_verb *v, int option, struct image_verb_options *o)
+{
+    char ***const lists[] = {&o->cmd, &o->entrypoint, &o->env, &o->labels};
+
+    switch (option) {
+    case 's':
+        o->store = optarg;
+        break;
+    case 'n':
+        o->name = optarg;
+        break;
+    case 'f':
+        if (cli_parse_format(optarg, &o->format) < 0)
+            return cli_usage(v->verb, "--format takes text or json");
+        break;
+    case OPTION_WORKDIR:
+        o->working_dir = optarg;
+        break;
+    case OPTION_USER:
+        o->user = optarg;
+        break;
+    case OPTION_COMPRESS:
+        if (strcmp(optarg, "zstd") != 0 && strcmp(optarg, "none") != 0)
+            return cli_usage(v->verb, "--compress takes zstd or none");
+        o->compression = optarg[0] == 'z' ? IMAGE_COMPRESSION_ZSTD : IMAGE_COMPRESSION_NONE;
+        break;
+    case OPTION_CREATED:
+        if (parse_created(optarg, &o->created) < 0)
+            return cli_usage(v->verb, "--created takes seconds since 1970");
+        break;
+    default:
+        if (strv_append(lists[option - OPTION_CMD], optarg) < 0)
+            return cli_usage(v->verb, "no memory");
+    }
+    return EXIT_SUCCESS;
+}
+
+static int read_epoch(const struct image_verb *v, struct image_verb_options *o)
+{
+    const char *epoch = v->takes_created ? getenv("SOURCE_DATE_EPOCH") : NULL;
+
+    if (epoch && epoch[0] && parse_created(epoch, &o->created) < 0)
+        return cli_usage(v->verb, "SOURCE_DATE_EPOCH is not a number of seconds");
+    return EXIT_SUCCESS;
+}
+
 int image_verb_parse(const struct image_verb *v, int argc, char **argv,
                      struct image_verb_options *ret)
 {
@@ -19,36 +119,33 @@ int image_verb_parse(const struct image_verb *v, int argc, char **argv,
         {"format", required_argument, NULL, 'f'},
         {"help", no_argument, NULL, 'h'},
         {"name", required_argument, NULL, 'n'},
+        {"cmd", required_argument, NULL, OPTION_CMD},
+        {"entrypoint", required_argument, NULL, OPTION_ENTRYPOINT},
+        {"env", required_argument, NULL, OPTION_ENV},
+        {"label", required_argument, NULL, OPTION_LABEL},
+        {"workdir", required_argument, NULL, OPTION_WORKDIR},
+        {"user", required_argument, NULL, OPTION_USER},
+        {"compress", required_argument, NULL, OPTION_COMPRESS},
+        {"created", required_argument, NULL, OPTION_CREATED},
         {0},
     };
-    int c;
+    int c, r;
 
-    *ret = (struct image_verb_options){.store = IMAGE_STORE_DEFAULT};
+    *ret = (struct image_verb_options){.store = IMAGE_STORE_DEFAULT, .created = -1};
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (c == 'n' && !v->takes_name)
-            c = '?';
-        switch (c) {
-        case 's':
-            ret->store = optarg;
-            break;
-        case 'n':
-            ret->name = optarg;
-            break;
-        case 'f':
-            if (cli_parse_format(optarg, &ret->format) < 0)
-                return cli_usage(v->verb, "--format takes text or json");
-            break;
-        case 'h':
+    r = read_epoch(v, ret);
+    while (r == EXIT_SUCCESS && (c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (c == 'h') {
             fputs(v->help, stdout);
             return -1;
-        case ':':
-            return cli_usage(v->verb, "%s needs a value", argv[optind - 1]);
-        default:
-            return cli_usage(v->verb, "%s is not an option", argv[optind - 1]);
         }
+        if (c == ':')
+            return cli_usage(v->verb, "%s needs a value", argv[optind - 1]);
+        if (c == '?' || !takes(v, c))
+            return cli_usage(v->verb, "%s is not an option", argv[optind - 1]);
+        r = set_option(v, c, ret);
     }
-    return EXIT_SUCCESS;
+    return r;
 }
 
 int image_verb_flush(const struct image_verb *v)
@@ -117,4 +214,25 @@ void image_progress_end(struct image_progress *p)
     if (p->shown > 0)
         fprintf(stderr, "\r%*s\r", p->shown, "");
     p->shown = 0;
+}
+
+int image_verb_print_packed(const struct image_verb *v, const struct image_verb_options *o,
+                            const char *target, const struct image_packed *p)
+{
+    char size[IMAGE_VERB_SIZE_TEXT];
+
+    if (o->format == CLI_JSON)
+        return image_verb_print(v, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "reference", target,
+                                             "digest", p->digest, "entries", (json_int_t)p->entries,
+                                             "size", (json_int_t)p->bytes, "dropped_devices",
+                                             (json_int_t)p->dropped_devices, "dropped_xattrs",
+                                             (json_int_t)p->dropped_xattrs));
+    printf("%s\n  digest  %s\n  size    %s in %" PRIu64 " entries\n", target, p->digest,
+           image_verb_size(p->bytes, size), p->entries);
+    if (p->dropped_devices > 0)
+        printf("  note    %" PRIu64 " device nodes and sockets were left out\n",
+               p->dropped_devices);
+    if (p->dropped_xattrs > 0)
+        printf("  note    %" PRIu64 " extended attributes were left out\n", p->dropped_xattrs);
+    return image_verb_flush(v);
 }

@@ -7,14 +7,32 @@
 struct image_verb {
     const char *verb; /* "image load" */
     const char *help;
-    bool takes_name; /* --name */
+    bool takes_name;        /* --name */
+    bool takes_config;      /* --cmd, --entrypoint, --env, --label, --workdir, --user */
+    bool takes_compression; /* --compress */
+    bool takes_created;     /* --created */
 };
 
 struct image_verb_options {
     const char *store;
     const char *name;
     enum cli_format format;
+    char **cmd, **entrypoint, **env, **labels; /* owned; image_verb_config() lends them */
+    const char *working_dir, *user;
+    enum image_compression compression;
+    int64_t created; /* SOURCE_DATE_EPOCH, or negative */
 };
+void image_verb_options_clear(struct image_verb_options *o);
+#define _cleanup_image_options_ _cleanup_(image_verb_options_clear)
+struct image_config image_verb_config(const struct image_verb_options *o);
+/** The lines of --help about them. */
+#define IMAGE_VERB_CONFIG_HELP                                                                     \
+    "  --cmd WORD           a word of the command (repeat for the next word)\n"                    \
+    "  --entrypoint WORD    a word in front of the command (likewise)\n"                           \
+    "  --env KEY=VALUE      an environment variable (repeatable)\n"                                \
+    "  --label KEY=VALUE    a label (repeatable)\n"                                                \
+    "  --workdir DIR        the working directory\n"                                               \
+    "  --user USER          the user to run as\n"
 
 /** Parses the options; what is left of ARGV begins at optind. EXIT_SUCCESS to go on, -1 when the
  * help was printed and all is done, or the exit status of a usage error, which has been printed. */
@@ -36,6 +54,9 @@ struct image_progress {
 void image_progress_show(struct image_progress *p, const char *format, ...) _printf_(2, 3);
 void image_progress_end(struct image_progress *p);
 
+/** Prints what image_pack() or image_export() wrote; an exit status. */
+int image_verb_print_packed(const struct image_verb *v, const struct image_verb_options *o,
+                            const char *target, const struct image_packed *p);
 /** EXIT_SUCCESS when everything printed has reached stdout. */
 int image_verb_flush(const struct image_verb *v);
 /** BYTES for people: "145.2 MiB", in BUF of IMAGE_VERB_SIZE_TEXT. */

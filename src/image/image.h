@@ -181,6 +181,33 @@ int image_store_verify(struct image_store *s, const char *name,
                        const struct image_verify_options *options, struct image_verified *ret,
                        struct error *e);
 
+/* --- writing images --- */
+
+enum image_compression { IMAGE_COMPRESSION_ZSTD, IMAGE_COMPRESSION_NONE };
+
+struct image_pack_options {
+    struct image_config config;
+    enum image_compression compression;
+    int64_t created; /* seconds; later times of files become it. Negative: the newest file's time,
+                      * and times stay as they are */
+};
+#define IMAGE_DIGEST_TEXT_SIZE 160
+struct image_packed {
+    char digest[IMAGE_DIGEST_TEXT_SIZE]; /* of the manifest */
+    uint64_t entries, bytes;
+    uint64_t dropped_devices; /* device nodes and sockets */
+    uint64_t dropped_xattrs;  /* all but user.* and capabilities */
+};
+
+/** Packs each of DIRS (NULL at the end) as one layer, lowest first, of the image TARGET
+ * ("oci:DIR[:REF]"). The same trees give the same digest. */
+int image_pack(char *const *dirs, const char *target, const struct image_pack_options *options,
+               struct image_packed *ret, struct error *e);
+/** Writes an image of the store to TARGET ("oci:DIR[:REF]"). Its tree and configuration are the
+ * same; its digests are new, since the archives that were loaded are not kept. */
+int image_export(struct image_store *s, const char *name, const char *target,
+                 enum image_compression compression, struct image_packed *ret, struct error *e);
+
 /* --- using an image --- */
 
 /** The image that a user means by TEXT, ready to run from and held until image_free():

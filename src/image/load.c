@@ -1,10 +1,12 @@
 /* image_load(): from a reference to a record in the store. Everything is made in tmp/; layers move
  * to their places when all of them are there and on disk, the record comes last. */
 #include "base/fdio.h"
+#include "base/text.h"
 #include "image/bounds.h"
 #include "image/fields.h"
 #include "image/names.h"
 #include "image/oci.h"
+#include "image/pack.h"
 #include "image/seam.h"
 #include "image/source.h"
 #include "image/store.h"
@@ -223,9 +225,7 @@ static void name_layers(struct load *l)
 static int load_image(struct load *l, const struct image_reference *reference, struct error *e)
 {
     char shown[FIELD_SHOWN_MAX];
-    int r = reference->transport == TRANSPORT_ROOTFS
-                ? error_set(e, -ENOTSUP, "a root file system is not loaded, but run from")
-                : image_source_open(reference, &l->source, e);
+    int r = image_source_open(reference, &l->source, e);
 
     if (r >= 0)
         r = image_source_resolve(l->source, &l->manifest, e);
@@ -238,6 +238,38 @@ static int load_image(struct load *l, const struct image_reference *reference, s
     if (r >= 0)
         r = join_layers(l, e);
     return r < 0 ? error_prefix(e, r, "%s", image_reference_show(reference, shown)) : 0;
+}
+
+/* A root file system is packed into a layout below tmp/ and loaded from there: what it is verified
+ * by is its own. */
+static int load_rootfs(struct load *l, const struct image_reference *rootfs, struct error *e)
+{
+    const struct image_pack_options options = {
+        .config = l->options->config,
+        .compression = IMAGE_COMPRESSION_NONE,
+        .created = -1,
+    };
+    char *dirs[] = {rootfs->path, NULL};
+    _cleanup_free_ char *place = text_printf("%s/tmp/rootfs", l->store->directory);
+    struct image_reference packed = {TRANSPORT_OCI, place, NULL, IMAGE_SOURCE_INDEX_NONE};
+    struct image_packed result;
+    char shown[FIELD_SHOWN_MAX];
+    int r = place ? pack_into(place, NULL, dirs, &options, &result, e)
+                  : error_sys(e, -ENOMEM, "rootfs");
+
+    if (r < 0)
+        return error_prefix(e, r, "%s", image_reference_show(rootfs, shown));
+    r = load_image(l, &packed, e);
+    if (r < 0)
+        return r;
+    l->image->dropped_devices += result.dropped_devices;
+    l->image->dropped_xattrs += result.dropped_xattrs;
+    return 0;
+}
+
+static bool config_is_set(const struct image_config *c)
+{
+    return c->cmd || c->entrypoint || c->env || c->labels || c->working_dir || c->user;
 }
 
 static int choose_name(const struct image_reference *reference, const char *wanted, char **ret,
@@ -275,9 +307,12 @@ int image_load(struct image_store *s, const char *reference,
     l.image = image_new();
     if (!l.image)
         return error_sys(e, -ENOMEM, "image");
+    if (parsed.transport != TRANSPORT_ROOTFS && config_is_set(&l.options->config))
+        return error_set(e, -EINVAL, "%s: only rootfs: takes a configuration", reference);
     r = choose_name(&parsed, l.options->name, &l.image->name, e);
     if (r >= 0)
-        r = load_image(&l, &parsed, e);
+        r = parsed.transport == TRANSPORT_ROOTFS ? load_rootfs(&l, &parsed, e)
+                                                 : load_image(&l, &parsed, e);
     if (r >= 0)
         r = store_write_record(s, l.image, e);
     if (r >= 0)

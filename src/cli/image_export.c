@@ -1,0 +1,37 @@
+/* dockless image export */
+#include "cli/image_verb.h"
+
+#include <getopt.h>
+
+static const struct image_verb verb = {
+    .verb = "image export",
+    .help =
+        "Usage: dockless image export [OPTION...] NAME oci:OUT[:REF]\n\n"
+        "Writes an image of the store into the OCI image layout OUT, which is made where it is\n"
+        "missing. Files and configuration are the same; digests are new.\n\n"
+        "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT ")\n"
+        "  --compress HOW       zstd (default) or none\n"
+        "  --format text|json   how to print what was written\n"
+        "  --help               this text\n",
+    .takes_compression = true,
+};
+
+int cli_image_export(int argc, char **argv)
+{
+    _cleanup_image_options_ struct image_verb_options o = {0};
+    _cleanup_(image_store_close_p) struct image_store *store = NULL;
+    struct image_packed packed = {0};
+    struct error e = ERROR_INIT;
+    int r = image_verb_parse(&verb, argc, argv, &o);
+
+    if (r != EXIT_SUCCESS)
+        return r < 0 ? EXIT_SUCCESS : r;
+    if (argc - optind != 2)
+        return cli_usage(verb.verb, "expected an image name and oci:OUT[:REF]");
+    r = image_store_open(o.store, IMAGE_STORE_READ, &store, &e);
+    if (r >= 0)
+        r = image_export(store, argv[optind], argv[optind + 1], o.compression, &packed, &e);
+    if (r < 0)
+        return cli_fail(verb.verb, &e);
+    return image_verb_print_packed(&verb, &o, argv[optind + 1], &packed);
+}

@@ -1,0 +1,28 @@
+/* Writes images into an OCI image layout, beside those that it has. Blobs come first and the index
+ * last, each by one rename: whoever reads meanwhile sees the old image or the new one. */
+#pragma once
+
+#include "base/error.h"
+#include "image/digest.h"
+#include "image/image.h"
+#include "image/pack_tree.h"
+
+#include <jansson.h>
+
+struct layout_writer;
+
+/** Opens the layout PATH, which is made where it is missing or empty. -ENOTDIR for a directory that
+ * is something else. */
+int layout_writer_open(const char *path, struct layout_writer **ret, struct error *e);
+void layout_writer_close(struct layout_writer *w);
+DEFINE_CLEANUP(struct layout_writer, layout_writer_close)
+
+/** Packs the tree below ROOT_FD as the next layer, lowest first. RESULT may be NULL. */
+int layout_writer_add_layer(struct layout_writer *w, int root_fd,
+                            const struct pack_tree_options *options,
+                            enum image_compression compression, struct pack_tree_result *result,
+                            struct error *e);
+/** Writes configuration, manifest and index: the image REFERENCE (NULL: without a name) has the
+ * layers added so far and what IMAGE says of its configuration. *ret is the manifest's digest. */
+int layout_writer_commit(struct layout_writer *w, const struct image *image, const char *reference,
+                         struct digest *ret, struct error *e);
