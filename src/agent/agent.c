@@ -39,6 +39,29 @@ static int make_directories(const char *dir, struct error *e)
     }
 }
 
+/* One agent a store, unless it is meant to be shared: two would announce the same images and each
+ * count on the whole host. The file that makes the directory a store is locked, which others only
+ * read. */
+static int lock_store(struct agent *a, struct error *e)
+{
+    _cleanup_close_ int dir = open(a->config->store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (a->config->share_store)
+        return 0;
+    if (dir < 0)
+        return error_sys(e, -errno, "image store %s", a->config->store);
+    a->store_lock_fd = openat(dir, "format", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (a->store_lock_fd < 0)
+        return error_sys(e, -errno, "image store %s", a->config->store);
+    if (flock(a->store_lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? error_set(e, -EBUSY,
+                                                "image store %s is in use by another agent "
+                                                "(--share-store allows that)",
+                                                a->config->store)
+                                    : error_sys(e, -errno, "image store %s", a->config->store);
+    return 0;
+}
+
 /* One agent a temporary directory: two would sweep each other's files. */
 static int lock_tmpdir(struct agent *a, struct error *e)
 {
@@ -99,7 +122,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .network = &network,
         .needed = needed_limits(a->config),
         .waived = a->config->waived,
-        .close_fds = {a->lock_fd, -1, -1, -1},
+        .close_fds = {a->lock_fd, a->store_lock_fd, -1, -1},
     };
     struct stat st;
     int r;
@@ -282,7 +305,7 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
     if (!a)
         return error_sys(e, -ENOMEM, "agent");
     a->config = config;
-    a->lock_fd = -EBADF;
+    a->lock_fd = a->store_lock_fd = -EBADF;
     r = wire_generation_parse(config->protocol, &a->protocol);
     if (r < 0)
         return error_set(e, r, "there is no protocol \"%s\"", config->protocol);
@@ -301,6 +324,8 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
         r = pin_slots(a, e);
     if (r == 0)
         r = lock_tmpdir(a, e);
+    if (r == 0)
+        r = lock_store(a, e);
     if (r == 0) {
         r = ports_open(&a->ports, config->network.first_port, config->network.last_port);
         if (r < 0)
@@ -342,6 +367,7 @@ void agent_close(struct agent *a)
     if (a->store)
         image_store_close(a->store);
     safe_close(a->lock_fd);
+    safe_close(a->store_lock_fd);
     free(a->slot_cpus);
     free(a);
 }

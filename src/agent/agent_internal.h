@@ -92,7 +92,7 @@ struct agent {
     uint64_t nofile_per_slot;
     struct cpus *slot_cpus; /* of each of n_slot_cpus slots; NULL: all have all */
     size_t n_slot_cpus;
-    int lock_fd;
+    int lock_fd, store_lock_fd;
     bool draining; /* leaving when the last job has ended */
     bool stopping;
     int status; /* why agent_run() ended */

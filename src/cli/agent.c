@@ -18,6 +18,8 @@ static const char help[] =
     "  --tmpdir DIR           the jobs' scratch files (default: /var/lib/dockless/agent)\n"
     "  --store DIR            the image store (default: /var/lib/dockless)\n"
     "  --user USER            the agent's own user (default: dockless, where the host has it)\n"
+    "  --seccomp FILE         another system call profile than Docker's default\n"
+    "  --share-store          do not mind other agents that use the same store\n"
     "  --protocol GENERATION  the backend's: main (default), 0.9, 0.8, 0.7, 0.6 or 0.5\n"
     "  --limit NAME=VALUE     one of the configuration file's limits; may be given often\n"
     "  --drain-time SECONDS   what running jobs get to end after a SIGTERM (default: 30)\n"
@@ -40,6 +42,7 @@ enum {
     OPT_SETTING = 256,
     OPT_CONCURRENCY,
     OPT_LIMIT,
+    OPT_SHARE,
     OPT_CONFIG,
     OPT_CHECK,
     OPT_NETWORK,
@@ -55,6 +58,8 @@ static const struct option options[] = {
     {"tmpdir", required_argument, NULL, OPT_SETTING},
     {"store", required_argument, NULL, OPT_SETTING},
     {"user", required_argument, NULL, OPT_SETTING},
+    {"seccomp", required_argument, NULL, OPT_SETTING},
+    {"share-store", no_argument, NULL, OPT_SHARE},
     {"protocol", required_argument, NULL, OPT_SETTING},
     {"drain-time", required_argument, NULL, OPT_SETTING},
     {"limit", required_argument, NULL, OPT_LIMIT},
@@ -120,6 +125,9 @@ static int apply(int option, const char *name, const char *value, struct agent_c
             return -cli_usage("agent", "--concurrency is a number from 1 to %d, not \"%s\"",
                               AGENT_CONCURRENCY_MAX, value);
         c->concurrency = number;
+        break;
+    case OPT_SHARE:
+        c->share_store = true;
         break;
     case 'v':
         c->verbose = true;

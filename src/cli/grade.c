@@ -166,6 +166,7 @@ static int parse(struct grade *g, int argc, char **argv)
                                                   : "one COURSE/TASK is expected");
     if (!g->config.tasks)
         return -cli_usage("grade", "--tasks DIR is missing");
+    g->config.share_store = true;
     g->config.concurrency = 1;
     return split_task(g, argv[optind]);
 }

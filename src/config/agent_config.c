@@ -17,6 +17,7 @@ static const struct setting settings[] = {
     {"friendly-name", SETTING_TEXT, FIELD(friendly_name)},
     {"tmpdir", SETTING_PATH, FIELD(tmpdir)},
     {"store", SETTING_PATH, FIELD(store)},
+    {"share-store", SETTING_BOOLEAN, FIELD(share_store)},
     {"user", SETTING_TEXT, FIELD(user)},
     {"seccomp", SETTING_PATH, FIELD(seccomp)},
     {"concurrency", SETTING_NUMBER, FIELD(concurrency), 0, AGENT_CONCURRENCY_MAX},
@@ -232,6 +233,7 @@ void agent_config_reload(struct agent_config *c, struct agent_config *new, char 
     note_difference(!is_same_text(c->tasks, new->tasks), "tasks", restart, size);
     note_difference(!is_same_text(c->tmpdir, new->tmpdir), "tmpdir", restart, size);
     note_difference(!is_same_text(c->store, new->store), "store", restart, size);
+    note_difference(c->share_store != new->share_store, "share-store", restart, size);
     note_difference(!is_same_text(c->user, new->user), "user", restart, size);
     note_difference(!is_same_text(c->seccomp, new->seccomp), "seccomp", restart, size);
     note_difference(!network_config_equals(&c->network, &new->network), "network and ssh", restart,

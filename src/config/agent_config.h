@@ -39,6 +39,7 @@ struct agent_config {
     uint64_t drain_seconds; /* that running jobs get after a SIGTERM */
     const char *protocol;   /* one of config_protocols */
     int verbose;            /* say more */
+    int share_store;        /* with other agents */
     uint64_t jobs;          /* at once */
     uint64_t students;      /* student containers at once, of all jobs */
     int pin;                /* each slot has CPUs of its own */

@@ -197,14 +197,14 @@ class Privileges(case.SystemTest):
 class BadAddress(case.SystemTest):
     def test_an_address_that_is_none_is_one_clear_line(self):
         done = case.run(
-            *("agent", "--tasks", self.courses.directory, "--store", case.shared_store()),
+            *("agent", "--tasks", self.courses.directory, "--share-store", "--store", case.shared_store()),
             *("--tmpdir", self.directory + "/tmp", "nonsense"),
         )
         self.assert_last_line(done, "nonsense")
 
     def test_a_wrong_scheme_is_one_clear_line(self):
         done = case.run(
-            *("agent", "--tasks", self.courses.directory, "--store", case.shared_store()),
+            *("agent", "--tasks", self.courses.directory, "--share-store", "--store", case.shared_store()),
             *("--tmpdir", self.directory + "/tmp", "http://localhost:1"),
         )
         self.assert_last_line(done, "http://localhost:1")

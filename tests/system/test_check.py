@@ -58,7 +58,7 @@ class Check(case.SystemTest):
     def test_an_agent_does_not_start_where_a_probe_fails(self):
         tmpdir = self.directory + "/o/m/scratch"
         words = [case.DOCKLESS, "agent", "--tasks", self.courses.directory, "--tmpdir", tmpdir,
-                 "--store", case.shared_store(), "tcp://127.0.0.1:1"]
+                 "--share-store", "--store", case.shared_store(), "tcp://127.0.0.1:1"]
         script = f'mount --make-rprivate /; {self.overlay()}; exec "$@"'
         done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *words], capture_output=True,
                               text=True, timeout=60, check=False)

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 
 from harness import case, host, images
+from harness.tasks import SUCCESS
 
 
 class BadSurroundings(case.SystemTest):
     """The agent, started where it cannot work."""
 
     def agent(self, *words, **options):
-        return case.run("agent", *words, **options)
+        return case.run("agent", "--share-store", *words, **options)
 
     def place(self, **changes):
         """Options for a good agent, some of them replaced."""
@@ -52,6 +53,21 @@ class BadSurroundings(case.SystemTest):
         first = self.start_agent()
         self.assert_one_line(self.agent(*self.place(tmpdir=first.tmpdir), "tcp://[::1]:1"), first.tmpdir, "in use")
 
+    def test_a_store_in_use(self):
+        images.make_raw(self.directory + "/raw")
+        store = self.directory + "/store"
+        case.run("image", "load", "--store", store, f"oci:{self.directory}/raw:raw")
+        first = ["agent", *self.place(store=store, tmpdir=self.directory + "/first"), self.backend.address]
+        with subprocess.Popen([case.DOCKLESS, *first], stderr=subprocess.DEVNULL) as agent:
+            self.backend.wait_hello()
+            second = self.place(store=store)
+            done = case.run("agent", *second, "tcp://[::1]:1")
+            # Who grades is no agent.
+            graded = case.run("grade", *second, "--env", "raw", self.courses.says("course/task", SUCCESS))
+            agent.terminate()
+        self.assert_one_line(done, store, "in use", "--share-store")
+        self.assertEqual(graded.returncode, 0, graded.stderr)
+
     def test_a_temporary_directory_that_cannot_be_made(self):
         done = self.agent(*self.place(tmpdir="/proc/nope/tmp"), "tcp://[::1]:1")
         self.assert_one_line(done, "/proc/nope")
@@ -67,7 +83,7 @@ class BadSurroundings(case.SystemTest):
         self.courses.add("course/task")
         nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         for verb, words in (
-            ("agent", [*self.place(), "tcp://[::1]:1"]),
+            ("agent", [*self.place(), "--share-store", "tcp://[::1]:1"]),
             ("grade", [*self.place(), "course/task"]),
         ):
             done = subprocess.run(

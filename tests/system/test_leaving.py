@@ -157,7 +157,7 @@ class Sockets(case.SystemTest):
         self.addCleanup(backend.close)
         os.chmod(path, 0o600)
         done = case.run(
-            "agent", f"ipc://{path}", "--tasks", self.courses.directory, "--store", case.shared_store(),
+            "agent", f"ipc://{path}", "--tasks", self.courses.directory, "--share-store", "--store", case.shared_store(),
             "--tmpdir", self.directory + "/tmp",
         )
         self.assert_last_line(done, path, "user 524272", "may not write")

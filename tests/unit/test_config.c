@@ -41,6 +41,7 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_int_equal(a->students, b->students);
     assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
     assert_int_equal(a->environments.n, b->environments.n);
+    assert_int_equal(a->share_store, b->share_store);
     assert_int_equal(a->verbose, b->verbose);
     assert_int_equal(a->pin, b->pin);
     assert_int_equal(a->waived, b->waived);
@@ -110,7 +111,7 @@ static void every_key_is_read(void **state)
     if (parse("backend: tcp://[::1]:2001\ntasks: /srv/tasks\nfriendly-name: \"gr\xc3\xa4"
               "der 1\"\n"
               "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\nseccomp: /p\nprotocol: "
-              "0.6\nverbose: yes\n"
+              "0.6\nverbose: yes\nshare-store: on\n"
               "drain-time: 9\n"
               "limits: {pids: 100, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
               "  memory: 6g, jobs: 7, all-students: 8, disk: 9M, inodes: 1000, output: 1k,\n"
@@ -144,7 +145,7 @@ static void every_key_is_read(void **state)
     assert_int_equal(c.waived, LAUNCHER_LIMIT_DISK | LAUNCHER_LIMIT_IO_WEIGHT);
     assert_int_equal(c.jobs, 7);
     assert_int_equal(c.students, 8);
-    assert_true(c.verbose);
+    assert_true(c.verbose && c.share_store);
 }
 
 static void environments_are_read(void **state)
@@ -453,7 +454,7 @@ static void example_shows_the_defaults(void **state)
     memset(&c.limits, 1, sizeof(c.limits));
     c.jobs = c.students = 1;
     c.protocol = "0.5";
-    c.verbose = c.pin = true;
+    c.verbose = c.share_store = c.pin = true;
     c.waived = ~0U;
     c.concurrency = 7;
     free(c.store);

@@ -82,7 +82,7 @@ class Agent:
         self.tmpdir = tmpdir or os.path.join(case.directory, "agent-tmp")
         self.log = os.path.join(case.directory, f"agent-{len(case.agents)}.log")
         words = ["--tasks", case.courses.directory, "--tmpdir", self.tmpdir]
-        words += ["--store", store or shared_store(), "--friendly-name", "test agent"]
+        words += ["--store", store or shared_store(), "--share-store", "--friendly-name", "test agent"]
         words += ["--concurrency", "8", "-v", *options]
         places = case.cgroup.make_place()
         with open(self.log, "wb") as log:
