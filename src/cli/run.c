@@ -12,8 +12,8 @@
 static const char help[] =
     "Usage: dockless run [OPTION...] IMAGE [--] [COMMAND [ARGUMENT...]]\n\n"
     "Runs one command in a sandbox: IMAGE's files, namespaces, ids and limits of its own, no\n"
-    "network, and nothing left when it ends. IMAGE is a name in the store or rootfs:DIRECTORY.\n"
-    "Needs root.\n\n"
+    "network, and nothing left when it ends. IMAGE is a name in the store, a reference\n"
+    "that 'dockless image load' takes (loaded on first use), or rootfs:DIRECTORY. Needs root.\n\n"
     "  -e, --env NAME=VALUE      an environment variable; NAME alone takes the caller's value\n"
     "  --env-file FILE           a file of such lines\n"
     "  -w, --workdir DIR         the working directory\n"
@@ -40,6 +40,7 @@ static const char help[] =
     "  --pids-limit N            tasks (default: 2048; 0: no limit)\n"
     "  --cpus N                  CPUs, on average: 2, 0.5\n"
     "  --cpuset-cpus LIST        which CPUs: 0-3,7\n"
+    "  --disk SIZE               what is written to the image's root and to overlays (1m at least)\n"
     "  --output-limit SIZE       of standard output and error together\n"
     "  --cpu-time TIME           CPU time of all its processes: 10, 1.5s, 200ms, 2m\n"
     "  --wall-time TIME          time from start to end\n"

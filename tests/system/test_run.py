@@ -11,6 +11,8 @@ from harness import case, host, sandboxes
 # Docker's fourteen (00000000a80425fb) without CAP_CHOWN (0) and CAP_NET_RAW (13).
 CAPABILITIES_LEFT = "00000000a80405fa"
 
+GIGABYTE = 1 << 30
+
 
 class Run(sandboxes.RunTest):
     # -- the end
@@ -143,6 +145,39 @@ class Run(sandboxes.RunTest):
         done = self.sandbox("wc", "-c", options=["-i"], input=b"x" * 100000, text=False)
         self.assertEqual(done.stdout, b"100000\n")
         self.assertEqual(self.sandbox("wc", "-c", input="ignored").stdout, "0\n")
+
+    def test_a_gigabyte_streams_through_without_loss(self):
+        source = subprocess.Popen(
+            ["head", "-c", str(GIGABYTE), "/dev/zero"], stdout=subprocess.PIPE
+        )
+        process = self.popen(
+            "cat", options=["-i", "-m", "64m"], stdin=source.stdout, stdout=subprocess.PIPE
+        )
+        source.stdout.close()
+        count = subprocess.run(
+            ["wc", "-c"], stdin=process.stdout, capture_output=True, text=True, check=True
+        )
+        process.stdout.close()
+        self.assertEqual(int(count.stdout), GIGABYTE)
+        self.assertEqual((source.wait(), process.wait()), (0, 0))
+
+    def test_what_is_written_is_seen_at_once_and_in_order(self):
+        process = self.popen("cat", options=["-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for i in range(200):
+            process.stdin.write(b"%d\n" % i)
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"%d\n" % i)
+        process.stdin.close()
+        self.assertEqual(process.wait(30), 0)
+        process.stdout.close()
+
+    def test_output_and_disk_are_bounded_where_asked(self):
+        done = self.shell("yes", options=["--output-limit", "10k"])
+        self.assertEqual((done.returncode, done.report["limit"]), (124, "output"))
+        self.assertEqual(len(done.stdout), 10240)
+        done = self.shell("dd if=/dev/zero of=/file bs=64k count=64", options=["--disk", "2m"])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left on device", done.stderr)
 
     # -- what a request can ask for beyond
 

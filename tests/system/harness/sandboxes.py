@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from . import case, host
+from . import case, host, images
 
 
 class RunTest(case.SystemTest):
@@ -66,3 +66,25 @@ class RunTest(case.SystemTest):
 
     def shell(self, script, **keywords):
         return self.sandbox("sh", "-c", script, **keywords)
+
+
+def load_busybox(directory, store, *names):
+    """Loads a small image of busybox into STORE under NAMES."""
+    layout = images.Layout(directory)
+    layout.add("busybox", [images.layer(images.busybox_files())], {}, Cmd=["sh"])
+    for name in names:
+        done = case.run("image", "load", "--store", store, "--name", name, f"oci:{directory}:busybox")
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+
+
+def write_wrapper(path, store, scratch):
+    """A program PATH that is dockless with STORE and SCRATCH as its defaults."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            f"#!/bin/sh\nverb=$1\nshift\ncase $verb in\n"
+            f"run) exec {case.DOCKLESS} run --store {store} --tmpdir {scratch} \"$@\" ;;\n"
+            f"image) verb=$1 && shift && exec {case.DOCKLESS} image $verb --store {store} \"$@\" ;;\n"
+            f"*) exec {case.DOCKLESS} $verb \"$@\" ;;\nesac\n"
+        )
+    os.chmod(path, 0o755)

@@ -1,0 +1,83 @@
+"""The scripts for continuous integration, called as the services call them."""
+
+import json
+import os
+import stat
+import subprocess
+
+from harness import case, sandboxes
+
+SCRIPTS = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../scripts/ci"))
+BUILD_FAILURE, SYSTEM_FAILURE = 81, 82
+
+# What GitLab Runner 16 sends for a job of one script line, cut to what matters: it changes into the
+# checkout and runs line by line.
+SOURCES = "cd /builds/group/project\necho 'echo tested $1' >test.sh\n"
+
+
+class GitLab(sandboxes.RunTest):
+    def setUp(self):
+        super().setUp()
+        self.store = self.directory + "/store"
+        sandboxes.load_busybox(self.directory + "/image", self.store, "alpine", "helper")
+        self.program = self.directory + "/dockless"
+        sandboxes.write_wrapper(self.program, self.store, self.scratch)
+        self.environment = os.environ | {
+            "DOCKLESS": self.program,
+            "DOCKLESS_DATA": self.directory + "/data",
+            "DOCKLESS_HELPER_IMAGE": "helper",
+            "DOCKLESS_HELPER_NETWORK": "none",
+            "DOCKLESS_GITLAB_SETTINGS": "/dev/null",
+            "DOCKLESS_JOB_OPTIONS": "--memory 64m --wall-time 20",
+            "CUSTOM_ENV_CI_JOB_ID": "4711",
+            "CUSTOM_ENV_CI_PROJECT_ID": "12",
+            "CUSTOM_ENV_CI_JOB_IMAGE": "alpine",
+            "BUILD_FAILURE_EXIT_CODE": str(BUILD_FAILURE),
+            "SYSTEM_FAILURE_EXIT_CODE": str(SYSTEM_FAILURE),
+        }
+
+    def call(self, name, *words, **changes):
+        return subprocess.run(
+            [f"{SCRIPTS}/gitlab/{name}", *words],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            env=self.environment | changes,
+        )  # fmt: skip
+
+    def stage(self, name, script, **changes):
+        path = f"{self.directory}/script-{name}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(script)
+        os.chmod(path, stat.S_IRWXU)
+        return self.call("run", path, name, **changes)
+
+    def test_a_job_of_several_stages_succeeds_and_leaves_only_its_cache(self):
+        config = json.loads(self.call("config").stdout)
+        self.assertEqual((config["builds_dir"], config["cache_dir"]), ("/builds", "/cache"))
+        self.assertEqual(self.call("prepare").returncode, 0)
+        self.assertEqual(self.stage("prepare_script", "mkdir -p /builds/group/project").stderr, "")
+        self.assertEqual(self.stage("get_sources", SOURCES).returncode, 0)
+        script = "cd /builds/group/project && sh test.sh it && echo kept >/cache/file"
+        done = self.stage("build_script", script)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "tested it\n", ""))
+        self.assertEqual(self.call("cleanup").returncode, 0)
+        self.assertEqual(os.listdir(self.directory + "/data/builds"), [])
+        self.assertEqual(os.listdir(self.directory + "/data/cache/12"), ["file"])
+
+    def test_failures_of_the_job_and_of_the_system_are_told_apart(self):
+        self.assertEqual(self.call("prepare").returncode, 0)
+        self.assertEqual(self.stage("build_script", "exit 3").returncode, BUILD_FAILURE)
+        limit = self.stage("build_script", "sleep 60", DOCKLESS_JOB_OPTIONS="--wall-time 0.2")
+        self.assertEqual(limit.returncode, BUILD_FAILURE)
+        self.assertIn("limit on wall-time", limit.stderr)
+        missing = self.call("prepare", CUSTOM_ENV_CI_JOB_IMAGE="no-such-image")
+        self.assertEqual(missing.returncode, SYSTEM_FAILURE)
+        gone = self.stage("build_script", "true", CUSTOM_ENV_CI_JOB_IMAGE="no-such-image")
+        self.assertEqual(gone.returncode, SYSTEM_FAILURE)
+        for name in ("--privileged", "-v/:/host"):
+            option = self.stage("build_script", "true", CUSTOM_ENV_CI_JOB_IMAGE=name)
+            self.assertEqual(option.returncode, SYSTEM_FAILURE, name)
+        self.assertEqual(self.call("prepare", CUSTOM_ENV_CI_JOB_ID="../x").returncode, SYSTEM_FAILURE)
+
+
+if __name__ == "__main__":
+    case.main()
