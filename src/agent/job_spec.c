@@ -194,11 +194,11 @@ int job_make_spec(const struct job *j, struct sandbox_spec *spec, struct error *
 
     if (r < 0)
         return r;
-    if (wire_image_rules_of(j->environment->generation)->debugger)
-        spec->label = make_label(&j->message);
+    spec->label = make_label(&j->message);
     if (!spec->label)
         return error_sys(e, -ENOMEM, "describing the container");
-    r = strv_append(&spec->env, "DEBUGGER=False");
+    if (wire_image_rules_of(j->environment->generation)->debugger)
+        r = strv_append(&spec->env, "DEBUGGER=False");
     if (r == 0)
         r = add_mounts(j, spec);
     if (r < 0)
