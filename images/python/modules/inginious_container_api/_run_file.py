@@ -47,14 +47,13 @@ def _names_in(code):
 
 def _provide(namespace, code):
     """Puts into NAMESPACE what CODE may want from there."""
-    import importlib
-
     wanted = _names_in(code)
     everything = not wanted.isdisjoint(_DYNAMIC)
     for name in _MODULES if everything else wanted.intersection(_MODULES):
-        namespace[name] = importlib.import_module(name)
+        namespace[name] = __import__(name)
     for name in _SOURCES if everything else wanted.intersection(_SOURCES):
-        module = importlib.import_module(f"{_PACKAGE}.{_SOURCES[name]}")
+        # Not importlib, which would itself have to be imported.
+        module = __import__(f"{_PACKAGE}.{_SOURCES[name]}", fromlist=(name,))
         namespace[name] = getattr(module, name)
 
 
