@@ -334,13 +334,13 @@ static int admit(struct process *p, const struct request *r, const int stdio[3],
 /* Submit: runs a program of the client's choice in a sandbox.
  *
  * Why this gives the client nothing it does not have: the program runs in namespaces of its own,
- * with ids that own nothing on the host, below limits and the filter, and none of this is the
- * client's to choose. It names files only as paths below the roots that root chose at start; these
- * are resolved inside the root (openat2, RESOLVE_IN_ROOT) at the moment of the mount, and the
- * sources of a read-only root are never writable. Its fds are its own, so they can do no more than
- * before; those that would lead out of the container's root are refused. A parent is named by id
- * and can only be a sandbox of this same client. Sizes and counts were bounded by the decoder, the
- * number of sandboxes here. */
+ * with ids that own nothing on the host and below the filter, and none of this is the client's to
+ * choose; limits are, but not how many run. It names files only as paths below the roots that root
+ * chose at start; these are resolved inside the root (openat2, RESOLVE_IN_ROOT) at the moment of
+ * the mount, and the sources of a read-only root are never writable. Its fds are its own, so they
+ * can do no more than before; those that would lead out of the container's root are refused. A
+ * parent is named by id and can only be a sandbox of this same client. Sizes and counts were
+ * bounded by the decoder, the number of sandboxes here. */
 static void handle_submit(struct process *p, const struct request *r, const int stdio[3])
 {
     struct event started = {.type = EVENT_STARTED, .id = r->id};

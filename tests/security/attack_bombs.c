@@ -45,7 +45,7 @@ static int children(unsigned long mib)
             pause();
         }
     }
-    sleep(3);
+    sleep(2);
     return 0;
 }
 
