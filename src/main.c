@@ -8,6 +8,7 @@
 
 static const struct cli_verb verbs[] = {
     {"agent", "connect to an INGInious backend and run its jobs", cli_agent, true},
+    {"bench", "measure commands against each other in sandboxes", cli_bench, true},
     {"check", "tell whether this host is fit", cli_check, true},
     {"grade", "grade one task here, without a server", cli_grade, true},
     {"image export", "write an image of the store into a layout", cli_image_export},

@@ -16,6 +16,7 @@ struct cli_verb {
 };
 
 int cli_agent(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_grade(int argc, char **argv);
 int cli_image_export(int argc, char **argv);
