@@ -14,7 +14,8 @@
 /* Digits of a number that certainly fits. */
 #define DIGITS_MAX 18
 
-static int complain(struct expression_reader *r, int code, const char *format, va_list args)
+_printf_(3, 0) static int complain(struct expression_reader *r, int code, const char *format,
+                                   va_list args)
 {
     char text[160];
     unsigned line = 1;
