@@ -87,9 +87,11 @@ static int set(const struct setting *s, const char *value, void *base, struct er
 
 static const struct setting *find(struct settings known, const char *key)
 {
-    for (size_t i = 0; i < known.n; i++)
-        if (strcmp(key, known.list[i].key) == 0)
-            return &known.list[i];
+    const struct setting *end = known.list + known.n;
+
+    for (const struct setting *s = known.list; s < end; s++)
+        if (strcmp(key, s->key) == 0)
+            return s;
     return NULL;
 }
 
