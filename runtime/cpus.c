@@ -80,7 +80,7 @@ int cpus_parse(const char *text, struct cpus *ret)
     struct cpus set = {0};
 
     for (;;) {
-        unsigned first, last;
+        unsigned first = 0, last;
         int r = parse_cpu(&text, &first);
         last = first;
         if (r == 0 && *text == '-') {
@@ -193,7 +193,7 @@ static int usable(struct cpus *ret)
 /* The node of CPU; 0 where the kernel knows none. */
 static int node_of(unsigned cpu, unsigned *ret, struct error *e)
 {
-    struct cpus one = {0}, nodes;
+    struct cpus one = {0}, nodes = {0};
     int r;
 
     cpus_add(&one, cpu);
