@@ -306,7 +306,7 @@ static int read_rule(const json_t *rule, size_t index, struct seccomp_policy *po
 {
     _cleanup_strv_ char **names = NULL;
     char where[WHERE_MAX + NAME_SHOWN], shown[FIELD_SHOWN_MAX];
-    struct compares compares;
+    struct compares compares = {.n = 0};
     uint32_t action = 0;
     int r;
 
