@@ -285,7 +285,7 @@ static void the_report_counts_processes_and_switches(void **state)
     struct run r;
 
     (void)state;
-    run_init(&r, "for i in 1 2 3 4 5; do sleep 0.2 & done; wait");
+    run_init(&r, "for i in 1 2 3 4 5; do sleep 2 & done; wait");
     r.spec.limits.pids = 50;
     run_output(&r, 0);
     if (r.report.pids_peak != SANDBOX_ABSENT)
