@@ -10,7 +10,7 @@ struct verify {
     const struct image_verify_options *options;
     struct image_verified *result;
     const char *layer;
-    const struct buffer *expected;
+    struct buffer expected; /* of the layer */
     size_t number, total; /* of the layers */
 };
 
@@ -30,7 +30,7 @@ static void visit(void *userdata, const char *path, uint64_t sum, int code)
     v->result->files++;
     if (code < 0)
         tell(v, path, strerror(-code));
-    else if (!sums_have(v->expected, sum))
+    else if (!sums_have(&v->expected, sum))
         tell(v, path, "not what was unpacked: its content, type, mode or owner differs");
 }
 
@@ -43,7 +43,7 @@ static int compare_layer(struct verify *v, int fd, struct error *e)
 
     if (r < 0)
         return r;
-    missing = sums_missing(v->expected, &found);
+    missing = sums_missing(&v->expected, &found);
     changed = v->result->faults - before;
     if (missing > changed) {
         char text[64];
@@ -58,14 +58,13 @@ static int verify_layer(struct verify *v, const char *layer)
 {
     _cleanup_close_ int fd = -EBADF;
     _cleanup_notes_ struct layer_notes notes = {0};
-    _cleanup_buffer_ struct buffer expected = {0};
     struct error e = ERROR_INIT;
     struct digest diff_id;
     char what[64];
     int r = digest_parse(layer, &diff_id);
 
     v->layer = layer;
-    v->expected = &expected;
+    buffer_clear(&v->expected);
     v->result->layers++;
     snprintf(what, sizeof(what), "layer %zu of %zu", v->number, v->total);
     if (v->options->progress)
@@ -73,7 +72,7 @@ static int verify_layer(struct verify *v, const char *layer)
     if (r >= 0)
         r = store_open_layer(v->store, &diff_id, &fd, &notes, &e);
     if (r >= 0)
-        r = store_read_sums(v->store, &diff_id, &expected, &e);
+        r = store_read_sums(v->store, &diff_id, &v->expected, &e);
     if (r >= 0)
         r = compare_layer(v, fd, &e);
     if (r == -ENOMEM)
@@ -119,6 +118,7 @@ int image_store_verify(struct image_store *s, const char *name,
         v.number++;
         r = verify_layer(&v, *layer);
     }
+    buffer_clear(&v.expected);
     image_free(one);
     for (size_t i = 0; images && i < n; i++)
         image_free(images[i]);
