@@ -41,12 +41,18 @@ class Docs(sandboxes.RunTest):
             output = self.run_shell(command, directory).stdout
             self.assertRegex(output, f"\\A{pattern}\\Z", command)
 
-    def test_examples_of_run_do_what_they_say(self):
-        found = blocks("run.md", "console")
+    def check_examples(self, file):
+        found = blocks(file, "console")
         self.assertGreater(len(found), 5)
         for block in found:
             with tempfile.TemporaryDirectory(dir=self.directory) as directory:
                 self.check_console(block, directory)
+
+    def test_examples_of_run_do_what_they_say(self):
+        self.check_examples("run.md")
+
+    def test_examples_of_bench_do_what_they_say(self):
+        self.check_examples("bench.md")
 
     def test_the_step_of_a_plain_shell_tells_failures_from_trouble(self):
         (script,) = blocks("ci/shell.md", "sh")

@@ -83,7 +83,7 @@ def write_wrapper(path, store, scratch):
     with open(path, "w", encoding="utf-8") as file:
         file.write(
             f"#!/bin/sh\nverb=$1\nshift\ncase $verb in\n"
-            f"run) exec {case.DOCKLESS} run --store {store} --tmpdir {scratch} \"$@\" ;;\n"
+            f"run|bench) exec {case.DOCKLESS} $verb --store {store} --tmpdir {scratch} \"$@\" ;;\n"
             f"image) verb=$1 && shift && exec {case.DOCKLESS} image $verb --store {store} \"$@\" ;;\n"
             f"*) exec {case.DOCKLESS} $verb \"$@\" ;;\nesac\n"
         )
