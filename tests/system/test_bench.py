@@ -47,11 +47,11 @@ class Bench(sandboxes.RunTest):
     # -- known programs; what starts and ends a sandbox is measured too, and taken off
 
     def test_cpu_time_is_that_of_a_known_burner(self):
-        nothing, much = self.known("burn", 0, 600)
+        nothing, much = self.known("burn", 0, 1000, options=["--warmup", "0"])
         burnt = much["cpu_usec"]["min"] - nothing["cpu_usec"]["min"]
-        # On a busy machine caches are cold and switches are many: more than 1 % then.
-        self.assertAlmostEqual(burnt, 600e3, delta=600e3 * 0.03)
-        self.assertGreaterEqual(much["wall_usec"]["min"], 600e3)
+        # The start's own share varies on a busy machine: more than 1 % then.
+        self.assertAlmostEqual(burnt, 1e6, delta=1e6 * 0.03)
+        self.assertGreaterEqual(much["wall_usec"]["min"], 1e6)
 
     def test_peak_memory_is_that_of_a_known_allocator(self):
         size = 128 << 20
