@@ -42,3 +42,8 @@ double axis_place(const struct axis *a, double value)
 {
     return a->start + (a->end - a->start) * (value - a->from) / (a->to - a->from);
 }
+
+size_t axis_steps(const struct axis *a)
+{
+    return (size_t)((a->to - a->from) / a->step + 0.5);
+}

@@ -16,3 +16,6 @@ struct axis axis_make(double low, double high, enum bench_unit unit, double star
 
 /** Where VALUE is drawn. */
 double axis_place(const struct axis *a, double value);
+
+/** How many steps there are from one end to the other. */
+size_t axis_steps(const struct axis *a);

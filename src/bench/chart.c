@@ -89,13 +89,15 @@ static int draw_scale(const struct axis *a, double top, double bottom, struct bu
 {
     int r = 0;
 
-    for (double at = a->from; r == 0 && at <= a->to + a->step / 2; at += a->step)
+    for (size_t i = 0; r == 0 && i <= axis_steps(a); i++) {
+        double at = a->from + (double)i * a->step;
         r = buffer_printf(b,
                           "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\"/>"
                           "<text class=\"tick\" x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%.*f"
                           " %s</text>\n",
                           axis_place(a, at), axis_place(a, at), top, bottom, axis_place(a, at),
                           bottom + 16, a->digits, at / a->per, a->unit);
+    }
     return r;
 }
 
@@ -218,13 +220,15 @@ static int draw_levels(const struct axis *a, struct buffer *b)
 {
     int r = 0;
 
-    for (double at = a->from; r == 0 && at <= a->to + a->step / 2; at += a->step)
+    for (size_t i = 0; r == 0 && i <= axis_steps(a); i++) {
+        double at = a->from + (double)i * a->step;
         r = buffer_printf(b,
                           "<line class=\"grid\" x1=\"%.0f\" x2=\"%.0f\" y1=\"%.1f\" y2=\"%.1f\"/>"
                           "<text class=\"tick\" x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%.*f "
                           "%s</text>\n",
                           SERIES_LEFT, WIDTH - MARGIN, axis_place(a, at), axis_place(a, at),
                           SERIES_LEFT - 8, axis_place(a, at) + 4, a->digits, at / a->per, a->unit);
+    }
     return r;
 }
 

@@ -21,7 +21,7 @@ static const char style[] =
     "margin-bottom:14px}.commands .card{margin:0;border-top:4px solid var(--c)}"
     ".commands code{display:block;font-size:13px;overflow-wrap:anywhere;min-height:3em}\n"
     ".big{font-size:30px;font-weight:650;font-variant-numeric:tabular-nums}.big "
-    "small{font-size:14px;"
+    "small{display:block;font-size:14px;line-height:1.4;"
     "font-weight:400;color:var(--soft)}.num{color:var(--c);font-weight:700}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;"
     "font-variant-numeric:tabular-nums;font-size:14px}th,td{text-align:right;padding:5px 10px;"

@@ -12,6 +12,8 @@
  */
 #define STAT_MAX  ((size_t)1 << 20)
 #define SMALL_MAX ((size_t)4 << 10)
+/* Blanks from the end of the name to the CPU times in /proc/PID/stat. */
+#define FIELDS_BEFORE_TIMES 12
 /* Fields behind the name in a "cpuN" line. */
 enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELDS };
 
@@ -22,13 +24,30 @@ enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELDS };
 #define PRESSURE_MAX  0.02
 #define FREQUENCY_MAX 0.05
 
-static int parse_cpu_line(const char *line, unsigned *ret_cpu, struct machine_cpu *ret)
+/* The number at *AT, behind blanks on the same line; *AT moves behind it. */
+static int next_number(const char **at, uint64_t *ret)
 {
-    unsigned long long f[FIELDS];
+    const char *digits = *at + strspn(*at, " ");
+    char *end;
 
-    if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu %llu", ret_cpu, &f[USER], &f[NICE],
-               &f[SYSTEM], &f[IDLE], &f[IOWAIT], &f[IRQ], &f[SOFTIRQ], &f[STEAL]) != 1 + FIELDS)
+    if (*digits < '0' || *digits > '9')
         return -EINVAL;
+    *ret = strtoull(digits, &end, 10);
+    *at = end;
+    return 0;
+}
+
+/* LINE begins with "cpu" and a digit. */
+static int parse_cpu_line(const char *line, uint64_t *ret_cpu, struct machine_cpu *ret)
+{
+    const char *at = line + strlen("cpu");
+    uint64_t f[FIELDS];
+    int r = next_number(&at, ret_cpu);
+
+    for (size_t i = 0; r == 0 && i < FIELDS; i++)
+        r = next_number(&at, &f[i]);
+    if (r < 0)
+        return r;
     *ret = (struct machine_cpu){
         .busy = f[USER] + f[NICE] + f[SYSTEM] + f[IRQ] + f[SOFTIRQ],
         .steal = f[STEAL],
@@ -40,22 +59,26 @@ void machine_parse_stat(const char *text, struct machine_sample *s)
 {
     for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
         struct machine_cpu cpu;
-        unsigned number;
+        uint64_t number;
         /* The line without a number is the sum. */
         if (strncmp(text, "cpu", 3) != 0 || text[3] < '0' || text[3] > '9' ||
             parse_cpu_line(text, &number, &cpu) < 0 || number >= SANDBOX_CPUS_MAX)
             continue;
         s->cpus[number] = cpu;
-        cpus_add(&s->present, number);
+        cpus_add(&s->present, (unsigned)number);
     }
 }
 
 uint64_t machine_parse_pressure(const char *text)
 {
-    const char *total = strncmp(text, "some ", 5) == 0 ? strstr(text, " total=") : NULL;
-    unsigned long long value;
+    static const char word[] = " total=";
+    const char *total = strncmp(text, "some ", 5) == 0 ? strstr(text, word) : NULL;
+    uint64_t value;
 
-    return total && sscanf(total, " total=%llu", &value) == 1 ? value : SANDBOX_ABSENT;
+    if (!total)
+        return SANDBOX_ABSENT;
+    total += strlen(word);
+    return next_number(&total, &value) < 0 ? SANDBOX_ABSENT : value;
 }
 
 static int read_text(const char *path, struct buffer *b, size_t max)
@@ -89,15 +112,16 @@ static uint64_t process_usec(pid_t pid)
 {
     _cleanup_buffer_ struct buffer b = {0};
     _cleanup_free_ char *path = text_printf("/proc/%d/stat", (int)pid);
-    unsigned long long user, system;
-    const char *rest;
+    uint64_t user, system;
+    const char *at;
 
     if (!path || read_text(path, &b, SMALL_MAX) < 0)
         return 0;
     /* The name may have anything in it, so count from behind its last parenthesis. */
-    rest = strrchr((const char *)b.data, ')');
-    if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-                        &system) != 2)
+    at = strrchr((const char *)b.data, ')');
+    for (int field = 0; at && field < FIELDS_BEFORE_TIMES; field++)
+        at = strchr(at + 1, ' ');
+    if (!at || next_number(&at, &user) < 0 || next_number(&at, &system) < 0)
         return 0;
     return ticks_to_usec(user + system);
 }

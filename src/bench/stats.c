@@ -168,7 +168,7 @@ int stats_ratio(const double *base, const double *other, size_t n, uint64_t seed
         r = side_init(&b, other, n);
     if (r == 0)
         r = resample(&a, &b, n, seed, ratios, count);
-    if (r < 0)
+    if (r != 0)
         return r;
     median = stats_quantile(a.sorted, n, 0.5);
     if (median <= 0)
