@@ -61,7 +61,7 @@ int image_files_open_archive(const char *path, struct image_files **ret, struct 
     struct stat st;
     int r = files_new(path, O_NONBLOCK, &f, e);
 
-    if (r < 0)
+    if (r < 0 || !f)
         return r;
     if (fstat(f->fd, &st) < 0)
         return error_sys(e, -errno, "stat");

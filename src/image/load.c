@@ -229,8 +229,9 @@ static int load_image(struct load *l, const struct image_reference *reference, s
 
     if (r >= 0)
         r = image_source_resolve(l->source, &l->manifest, e);
-    if (r >= 0)
-        r = read_config(l, e);
+    if (r < 0 || !l->manifest)
+        return error_prefix(e, r, "%s", image_reference_show(reference, shown));
+    r = read_config(l, e);
     if (r >= 0)
         name_layers(l);
     if (r >= 0)
@@ -252,7 +253,7 @@ static int load_rootfs(struct load *l, const struct image_reference *rootfs, str
     char *dirs[] = {rootfs->path, NULL};
     _cleanup_free_ char *place = text_printf("%s/tmp/rootfs", l->store->directory);
     struct image_reference packed = {TRANSPORT_OCI, place, NULL, IMAGE_SOURCE_INDEX_NONE};
-    struct image_packed result;
+    struct image_packed result = {0};
     char shown[FIELD_SHOWN_MAX];
     int r = place ? pack_into(place, NULL, dirs, &options, &result, e)
                   : error_sys(e, -ENOMEM, "rootfs");

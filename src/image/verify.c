@@ -11,7 +11,7 @@ struct verify {
     struct image_verified *result;
     const char *layer;
     struct buffer expected; /* of the layer */
-    size_t number, total; /* of the layers */
+    size_t number, total;   /* of the layers */
 };
 
 static void tell(struct verify *v, const char *path, const char *what)
