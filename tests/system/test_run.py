@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from harness import case, host, sandboxes
+from harness import case, host, images, sandboxes
 
 # Docker's fourteen (00000000a80425fb) without CAP_CHOWN (0) and CAP_NET_RAW (13).
 CAPABILITIES_LEFT = "00000000a80405fa"
@@ -138,6 +138,17 @@ class Run(sandboxes.RunTest):
         words = ["/bin/busybox", "sh", "-c", "echo changed >/bin/new && /bin/busybox ls /bin"]
         self.assertEqual(self.output(*words, image="rootfs:" + root), "busybox\nnew\n")
         self.assertEqual(os.listdir(root + "/bin"), ["busybox"])
+
+    def test_a_reference_is_loaded_on_its_first_use(self):
+        layout, store = self.directory + "/layout", self.directory + "/store"
+        images.Layout(layout).add("mine", [images.layer(images.busybox_files())], {}, Cmd=["sh"])
+        for _ in range(2):
+            words = ["echo", "hello"]
+            options = ["--store", store]
+            self.assertEqual(
+                self.output(*words, image=f"oci:{layout}:mine", options=options), "hello\n"
+            )
+        self.assertEqual(self.output("echo", "by name", image="mine", options=options), "by name\n")
 
     # -- standard streams
 
