@@ -303,7 +303,7 @@ static void find_abilities(struct cgroup_host *h)
 static int unified_open(struct cgroup_host *h, struct error *e)
 {
     struct survey s = {0};
-    unsigned enabled;
+    unsigned enabled = 0;
     int r = find_base(h, &s, e);
 
     if (r == 0)

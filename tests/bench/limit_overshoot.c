@@ -125,6 +125,7 @@ static int series(struct cgroup_host *h, const char *name, child_fn fn, uint64_t
                   size_t n)
 {
     uint64_t *usec = calloc(n, sizeof(*usec));
+    size_t middle = n / 2, late = n * 95 / 100;
     int r = usec ? 0 : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < n; i++)
@@ -132,8 +133,7 @@ static int series(struct cgroup_host *h, const char *name, child_fn fn, uint64_t
     if (r == 0) {
         qsort(usec, n, sizeof(*usec), compare);
         printf("%s: median %.2f ms, 95 %% %.2f ms, maximum %.2f ms\n", name,
-               (double)usec[n / 2] / 1000, (double)usec[n * 95 / 100] / 1000,
-               (double)usec[n - 1] / 1000);
+               (double)usec[middle] / 1000, (double)usec[late] / 1000, (double)usec[n - 1] / 1000);
         print_histogram(usec, n);
     }
     free(usec);
