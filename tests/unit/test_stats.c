@@ -98,14 +98,14 @@ static void the_same_seed_gives_the_same_interval(void **state)
 
 static void too_few_pairs_and_zeros_have_no_ratio(void **state)
 {
-    static const double base[] = {1, 2, 3, 4, 5, 6, 7}, zeros[] = {0, 0, 0, 0, 0, 0, 1};
+    static const double counts[] = {1, 2, 3, 4, 5, 6, 7}, zeros[] = {0, 0, 0, 0, 0, 0, 1};
     struct stats_interval i = {-1, -1, -1};
 
     (void)state;
-    assert_int_equal(stats_ratio(base, base, STATS_PAIRS_MIN - 1, 1, &i), -ERANGE);
-    assert_int_equal(stats_ratio(zeros, base, 7, 1, &i), -ERANGE);
+    assert_int_equal(stats_ratio(counts, counts, STATS_PAIRS_MIN - 1, 1, &i), -ERANGE);
+    assert_int_equal(stats_ratio(zeros, counts, 7, 1, &i), -ERANGE);
     assert_near(i.value, -1);
-    assert_int_equal(stats_ratio(base, zeros, 7, 1, &i), 0);
+    assert_int_equal(stats_ratio(counts, zeros, 7, 1, &i), 0);
 }
 
 /* Times as they are: a floor, and now and then something that takes longer. */
