@@ -300,6 +300,10 @@ static void hybrid_usage(struct cgroup *cg, struct cgroup_usage *u)
     if (h->blkio_dir < CGROUP_DIRS_MAX)
         cgroup_disks_of(cg->dirs[h->blkio_dir], "blkio.throttle.io_service_bytes_recursive",
                         " Read ", " Write ", u);
+    /* Kernels since 6.10 or so count here only while something is throttled on the disk (block/
+     * blk-throttle.c); until then they say zero, which is not to be told from idleness. */
+    if (u->read_bytes == 0 && u->write_bytes == 0)
+        u->read_bytes = u->write_bytes = SANDBOX_ABSENT;
 }
 
 const struct cgroup_driver cgroup_driver_hybrid = {

@@ -70,7 +70,7 @@ class BadSurroundings(case.SystemTest):
 
     def test_a_temporary_directory_that_cannot_be_made(self):
         done = self.agent(*self.place(tmpdir="/proc/nope/tmp"), "tcp://[::1]:1")
-        self.assert_one_line(done, "/proc/nope")
+        self.assert_one_line(done, "scratch: /proc cannot be the upper layer")
 
     def test_an_unknown_user(self):
         done = self.agent(*self.place(user="no-such-user"), "tcp://[::1]:1")

@@ -233,7 +233,9 @@ class Store(stores.StoreTest):
                 time.sleep(0.001)
             process.kill()
             process.wait()
-            inode = os.stat(place).st_ino
+            kept = os.open(place, os.O_PATH)  # so that its number is not given out again
+            self.addCleanup(os.close, kept)
+            inode = os.fstat(kept).st_ino
             if restarted:
                 with open(tmp + "boot", "w", encoding="ascii") as file:
                     file.write("another life\n")
