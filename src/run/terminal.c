@@ -45,7 +45,7 @@ int run_terminal_open(struct run_terminal *t, struct sandbox_spec *spec, struct 
 int run_terminal_take(struct run_terminal *t, struct run_streams *s, struct error *e)
 {
     size_t n = 0;
-    char byte;
+    char byte = 0;
     ssize_t size;
 
     t->inside = safe_close(t->inside);

@@ -523,7 +523,9 @@ static void a_child_may_share_its_parents_network(void **state)
     run_init(&parent, "readlink /proc/self/ns/net; nc -l -p 8080 -e echo from parent; read x");
     run_start(&parent);
     run_until(&parent, "net:");
-    run_init(&child, "readlink /proc/self/ns/net; usleep 200000; nc 127.0.0.1 8080;"
+    /* Its parent may not listen yet. */
+    run_init(&child, "readlink /proc/self/ns/net; i=0; until nc 127.0.0.1 8080 || [ $i = 100 ]; do "
+                     "i=$((i+1)); usleep 100000; done 2>/dev/null;"
                      "ls /sys/class/net; grep ' /sys ro' /proc/self/mountinfo | wc -l");
     child.parent = parent.sandbox;
     child.spec.network = SANDBOX_NETWORK_PARENT;
