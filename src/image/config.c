@@ -42,9 +42,11 @@ static int set_label(struct image *image, const char *pair)
 
     if (!copy)
         return -ENOMEM;
-    for (size_t i = 0; i < image->n_labels && !label; i++)
-        if (strncmp(image->labels[i].key, pair, length) == 0 && !image->labels[i].key[length])
+    for (size_t i = 0; i < image->n_labels && !label; i++) {
+        const char *key = image->labels[i].key;
+        if (key && strncmp(key, pair, length) == 0 && !key[length])
             label = &image->labels[i];
+    }
     if (!label) {
         label = &image->labels[image->n_labels];
         label->key = strndup(pair, length);
