@@ -18,6 +18,8 @@ exit 7
 """
 
 # By name: the image's agent_version, and whether it has the command that came with 0.8.
+# One has a time of creation with few digits, which upstream's agents up to 0.7 cannot read.
+FEW_DIGITS = {"v3-old": "2024-01-02T03:04:05.5Z"}
 IMAGES = {"v4": ("4", False), "v3": ("3", True), "v3-old": ("3", False), "v2": ("2", False), "none": (None, False)}
 OFFERED = {
     "main": {"v4"},
@@ -57,7 +59,8 @@ class Protocols(case.SystemTest):
         for name, (version, has_command) in IMAGES.items():
             layout = images.Layout(f"{self.directory}/{name}")
             layers = [below, above] if has_command else [below]
-            layout.add(name, layers, images.environment_labels(name, agent_version=version))
+            created = FEW_DIGITS.get(name, images.CREATED)
+            layout.add(name, layers, images.environment_labels(name, agent_version=version), created)
             done = case.run("image", "load", "--store", store, f"oci:{self.directory}/{name}:{name}")
             self.assertEqual(done.returncode, 0, done.stderr)
         return store

@@ -75,11 +75,11 @@ class Layout:
     def blob_name(value):
         return "blobs/" + value.replace(":", "/")
 
-    def add(self, reference, layers, labels, **config):
+    def add(self, reference, layers, labels, created=CREATED, **config):
         """Adds an image with uncompressed LAYERS (tars), stored as gzip; returns its manifest's
         descriptor."""
         document = {
-            "created": CREATED,
+            "created": created,
             "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
             "os": "linux",
             "config": {
