@@ -229,6 +229,7 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
                         enum mount_wants *ret_wants, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF, mount_fd = -EBADF;
+    struct stat st;
     int r = open_source(s, m, &fd, e);
 
     if (r <= 0)
@@ -238,13 +239,16 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     mount_fd = mount_clone(fd, true);
     if (mount_fd < 0)
         return error_sys(e, mount_fd, "clone \"%s\"", below(m));
+    if (fstat(fd, &st) < 0)
+        return error_sys(e, -errno, "\"%s\"", below(m));
     r = mount_change(mount_fd, attributes(m), s->userns_fd, true);
-    if (cannot_be_mapped(r) && m->read_only) {
+    if (cannot_be_mapped(r) && m->read_only && S_ISDIR(st.st_mode)) {
         *ret_wants = MOUNT_WANTS_COPY;
         return 0;
     }
     if (r < 0)
-        return error_sys(e, r, "idmap \"%s\"", below(m));
+        return error_sys(e, r, "idmap \"%s\"%s", below(m),
+                         cannot_be_mapped(r) ? ", whose file system cannot map ids" : "");
     return TAKE_FD(mount_fd);
 }
 

@@ -1,7 +1,5 @@
 """Memory, processor time and wall time, as seen by the backend."""
 
-import os
-
 from harness import case, host
 from harness.tasks import SUCCESS
 
@@ -98,22 +96,6 @@ class ConfiguredLimits(case.SystemTest):
         script = "while :; do echo x; done"
         done = self.run_script(script, "--limit", "output=1K")
         self.assert_ended(done, "overflow", "kept")
-
-    def test_a_pinned_slot_has_a_whole_core(self):
-        config = os.path.join(self.directory, "agent.yaml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write("pin: yes\n")
-        cores = set()
-        for cpu in os.sched_getaffinity(0):
-            with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") as file:
-                cores.add(file.read().strip())
-        script = (
-            "cpus=$(sed -n 's/Cpus_allowed_list:[[:space:]]*//p' /proc/self/status); "
-            f"case $cpus in {'|'.join(sorted(cores))}) cat says ;; esac"
-        )
-        slots = str(len(cores))
-        done = self.run_script(script, "--config", config, "--concurrency", slots)
-        self.assertEqual(done["result"], ("success", "done"))
 
 
 if __name__ == "__main__":
