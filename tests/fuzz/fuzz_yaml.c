@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     r = agent_config_parse("file", (const char *)data, size, &config, &e);
     REQUIRE(r == 0 || strncmp(e.text, "file:", 5) == 0);
-    REQUIRE(config.store && config.frame_max >= AGENT_FRAME_MIN);
+    REQUIRE(config.store && config.limits.frame >= LIMIT_FRAME_MIN);
     r = task_file_parse("file", (const char *)data, size, &task, &e);
     REQUIRE(r == 0 || strncmp(e.text, "file:", 5) == 0);
     REQUIRE(r < 0 || (task.environment && task.environment_type));
