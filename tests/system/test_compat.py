@@ -195,12 +195,8 @@ class Environments(case.SystemTest):
     def load(self, store, reference, name, created=images.CREATED, cmd="/init", **labels):
         """Loads the image of REFERENCE that is environment NAME."""
         layout = images.Layout(f"{self.directory}/{reference}")
-        before, images.CREATED = images.CREATED, created
-        try:
-            layers = [images.layer(images.busybox_files())]
-            layout.add(reference, layers, images.environment_labels(name, **labels), Cmd=[cmd])
-        finally:
-            images.CREATED = before
+        layers = [images.layer(images.busybox_files())]
+        layout.add(reference, layers, images.environment_labels(name, **labels), created, Cmd=[cmd])
         done = case.run("image", "load", "--store", store, f"oci:{self.directory}/{reference}:{reference}")
         self.assertEqual(done.returncode, 0, done.stderr)
 
