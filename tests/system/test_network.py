@@ -163,6 +163,15 @@ class Ports(NetworkTest):
         done = self.grade(slow, environment="web", limits={"time": 1, "hard_time": 1})
         self.assertEqual(done["result"], ("success", "done"))
 
+    def test_the_configuration_bounds_that_half_hour(self):
+        path = self.directory + "/agent.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("limits: {hard-time: 1}\n")
+        os.chmod(path, 0o644)
+        self.start_with_ports("8000", "2200-2200", "--config", path)
+        job = self.new_web()
+        self.assertEqual(self.backend.wait_done(job)["result"][0], "timeout")
+
     def test_exhausted_ports_are_refused_and_come_back(self):
         self.start_with_ports("8000,9000", "2200-2203")
         text = "No ports are available right now. Please retry later."

@@ -240,5 +240,30 @@ class RunFile(Module):
             self.assertIsNone(_shell.translate(text.encode()))
 
 
+class Login(Module):
+    def test_a_login_is_asked_of_the_program_which_gets_our_signals(self):
+        program = (
+            "#!/bin/sh\n"
+            'printf "%s|" "$@" >asked\n'
+            "kill -USR1 $PPID; head -c 3 <&3 >got\n"
+            "kill -TERM $PPID; head -c 3 <&3 >>got\n"
+            "exit 7\n"
+        )
+        self.write({"program": program})
+        os.chmod("program", 0o755)
+        code = (
+            "from inginious_container_api import run_student, ssh_student\n"
+            "run_student._PROGRAM = './program'\n"
+            "print(ssh_student.ssh_student('make all', memory_limit=50, time_limit=1.5, container='gcc', run_as_root=True, teardown_script='rm x'))\n"
+        )
+        self.assertEqual(self.python(code, stdin=subprocess.DEVNULL), "7\n")
+        asked = read("asked").split("|")[:-1]
+        self.assertEqual(asked[-2:], ["--", "make all"])
+        expected = {"--container=gcc", "--time=2", "--memory=50", "--ssh", "--run-as-root", "--teardown-script=rm x"}
+        expected |= {f"--working-dir={os.getcwd()}", "--signals=3"}
+        self.assertEqual(set(asked[:-2]), expected)
+        self.assertEqual(read("got"), "010015")
+
+
 if __name__ == "__main__":
     unittest.main()

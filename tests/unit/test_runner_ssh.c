@@ -8,8 +8,11 @@
 
 #include <cmocka.h>
 
+#include "prepare.h"
 #include "runner_container.h"
 #include "ssh.h"
+
+#include "base/clock.h"
 
 static int needs_ssh(void **state)
 {
@@ -106,6 +109,74 @@ static void only_the_users_line_of_shadow_changes(void **state)
     }
 }
 
+/* A process tree as a server makes it: SERVER, and below it a shell of the worker's until END is
+ * closed. */
+static pid_t start_server_with_login(int *ret_end)
+{
+    int end[2], ready[2];
+    char c;
+    pid_t server;
+
+    assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    server = fork();
+    assert_true(server >= 0);
+    if (server == 0) {
+        pid_t shell = fork();
+        close(end[1]);
+        if (shell == 0) {
+            if (setuid(WORKER_ID) < 0 || write(ready[1], "", 1) != 1)
+                _exit(1);
+            _exit(read(end[0], &c, 1) != 0);
+        }
+        waitpid(shell, NULL, 0);
+        _exit(0);
+    }
+    close(end[0]);
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    *ret_end = end[1];
+    return server;
+}
+
+static void a_login_lasts_half_an_hour(void **state)
+{
+    _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    uint64_t before = clock_monotonic_usec(), half_an_hour = 1800 * USEC_PER_SEC;
+    struct ssh_session s = {.uid = WORKER_ID, .stay = SSH_STAY_SECONDS};
+    int end;
+
+    (void)state;
+    s.server = start_server_with_login(&end);
+    assert_int_equal(ssh_look(&s, root_fd), -EAGAIN);
+    assert_true(s.logged_in);
+    assert_in_range(s.stay_until, before + half_an_hour, clock_monotonic_usec() + half_an_hour);
+    s.stay_until = clock_monotonic_usec() + 60 * USEC_PER_SEC;
+    assert_int_equal(ssh_look(&s, root_fd), -EAGAIN);
+    s.stay_until = clock_monotonic_usec();
+    assert_int_equal(ssh_look(&s, root_fd), SSH_NOBODY);
+    s.stay = 0; /* a student's own login: its container's limits end it */
+    assert_int_equal(ssh_look(&s, root_fd), -EAGAIN);
+    close(end);
+    waitpid(s.server, NULL, 0);
+    assert_int_equal(ssh_look(&s, root_fd), 0);
+}
+
+static void nobody_is_waited_for_longer_than_two_minutes(void **state)
+{
+    _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct ssh_session s = {.uid = WORKER_ID, .server = getpid(), .stay = SSH_STAY_SECONDS};
+
+    (void)state;
+    assert_int_equal(SSH_LOGIN_SECONDS, 120);
+    s.login_until = clock_monotonic_usec() + 60 * USEC_PER_SEC;
+    assert_int_equal(ssh_look(&s, root_fd), -EAGAIN);
+    s.login_until = clock_monotonic_usec();
+    assert_int_equal(ssh_look(&s, root_fd), SSH_NOBODY);
+    assert_false(s.logged_in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +186,8 @@ int main(void)
         cmocka_unit_test_setup(as_root_root_logs_in, needs_ssh),
         cmocka_unit_test_setup(students_log_in_to_a_container_of_their_own, needs_ssh),
         cmocka_unit_test_setup(a_login_that_nobody_waits_for_ends, needs_ssh),
+        cmocka_unit_test_setup(a_login_lasts_half_an_hour, needs_root),
+        cmocka_unit_test(nobody_is_waited_for_longer_than_two_minutes),
     };
 
     signal(SIGPIPE, SIG_IGN);
