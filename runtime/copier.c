@@ -25,17 +25,31 @@ struct outcome {
     char text[512];
 };
 
-static _Noreturn void work(const struct mount_source *s, const struct sandbox_mount *m,
-                           size_t index, bool force, int fd)
+/* What copier_start() has copied. */
+struct mount_work {
+    const struct mount_source *source;
+    const struct sandbox_mount *mount;
+    size_t index;
+    bool force;
+};
+
+static int copy_mount(const void *what, struct error *e)
+{
+    const struct mount_work *w = what;
+
+    return mount_copy(w->source, w->mount, w->index, w->force, e);
+}
+
+static _Noreturn void work(const struct host *h, copier_work_fn fn, const void *what, int fd)
 {
     struct outcome outcome = {0};
     struct error e = ERROR_INIT;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "dockless-copy");
-    if (s->host->network)
-        network_drop_ports(s->host->network);
-    outcome.result = mount_copy(s, m, index, force, &e);
+    if (h->network)
+        network_drop_ports(h->network);
+    outcome.result = fn(what, &e);
     snprintf(outcome.text, sizeof(outcome.text), "%.*s", (int)sizeof(outcome.text) - 1, e.text);
     _exit(fd_write_full(fd, &outcome, sizeof(outcome)) < 0);
 }
@@ -66,9 +80,8 @@ static int on_result(sd_event_source *source, int fd, uint32_t events, void *use
     return 0;
 }
 
-int copier_start(sd_event *event, const struct mount_source *s, const struct sandbox_mount *m,
-                 size_t index, bool force, copier_done_fn done, void *userdata, struct copier **ret,
-                 struct error *e)
+int copier_run(sd_event *event, const struct host *h, copier_work_fn fn, const void *what,
+               copier_done_fn done, void *userdata, struct copier **ret, struct error *e)
 {
     _cleanup_(copier_free_p) struct copier *c = calloc(1, sizeof(*c));
     int ends[2], r;
@@ -82,7 +95,7 @@ int copier_start(sd_event *event, const struct mount_source *s, const struct san
     *c = (struct copier){.result_fd = ends[0], .done = done, .userdata = userdata};
     c->pid = fork();
     if (c->pid == 0)
-        work(s, m, index, force, ends[1]);
+        work(h, fn, what, ends[1]);
     r = c->pid < 0 ? -errno : 0;
     safe_close(ends[1]);
     if (r == 0)
@@ -91,6 +104,15 @@ int copier_start(sd_event *event, const struct mount_source *s, const struct san
         return error_sys(e, r, "copy: fork");
     *ret = TAKE_PTR(c);
     return 0;
+}
+
+int copier_start(sd_event *event, const struct mount_source *s, const struct sandbox_mount *m,
+                 size_t index, bool force, copier_done_fn done, void *userdata, struct copier **ret,
+                 struct error *e)
+{
+    const struct mount_work w = {s, m, index, force};
+
+    return copier_run(event, s->host, copy_mount, &w, done, userdata, ret, e);
 }
 
 void copier_free(struct copier *c)

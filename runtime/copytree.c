@@ -14,12 +14,17 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+/* Bytes that copy_file_range(2) is asked for at once. */
+#define COPY_CHUNK ((size_t)1 << 30)
+
 struct walk {
     uint32_t base;
     dev_t device;
     size_t entries;
     size_t max_entries;
-    bool links; /* one was seen */
+    bool links;          /* one was seen */
+    bool placing;        /* for copytree_place(): no owners, no special files, room is made */
+    uint64_t bytes_left; /* of what may be copied */
     struct error *error;
 };
 
@@ -126,10 +131,13 @@ static uint32_t shift(const struct walk *w, uint32_t id)
 static int copy_attributes(const struct walk *w, int fd, const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    /* What is placed belongs to somebody else than the original: no set-id bit goes over to them.
+     */
+    mode_t mode = st->st_mode & (w->placing ? 0777 : 07777);
 
-    if (fchown(fd, shift(w, st->st_uid), shift(w, st->st_gid)) < 0)
+    if (!w->placing && fchown(fd, shift(w, st->st_uid), shift(w, st->st_gid)) < 0)
         return -errno;
-    if (fchmod(fd, st->st_mode & 07777) < 0)
+    if (fchmod(fd, mode) < 0)
         return -errno;
     return futimens(fd, times) < 0 ? -errno : 0;
 }
@@ -142,18 +150,26 @@ int copytree_attributes(int source_fd, int target_fd, uint32_t base)
     return fstat(source_fd, &st) < 0 ? -errno : copy_attributes(&w, target_fd, &st);
 }
 
-static int copy_bytes(int in, int out)
+/* Copies at most *LEFT bytes and takes them off it; -EFBIG where there are more. */
+static int copy_bytes(int in, int out, const struct stat *st, uint64_t *left)
 {
     char data[64 * 1024];
 
-    if (ioctl(out, FICLONE, in) == 0)
+    if ((uint64_t)st->st_size > *left)
+        return -EFBIG;
+    if (ioctl(out, FICLONE, in) == 0) {
+        *left -= (uint64_t)st->st_size;
         return 0;
+    }
     for (;;) {
-        ssize_t n = copy_file_range(in, NULL, out, NULL, SSIZE_MAX, 0);
+        ssize_t n = copy_file_range(in, NULL, out, NULL, COPY_CHUNK, 0);
         if (n == 0)
             return 0;
         if (n < 0)
             break;
+        if ((uint64_t)n > *left)
+            return -EFBIG;
+        *left -= (uint64_t)n;
     }
     /* Not between these file systems: by hand, from where both offsets stand. */
     for (;;) {
@@ -163,10 +179,42 @@ static int copy_bytes(int in, int out)
             continue;
         if (n <= 0)
             return n < 0 ? -errno : 0;
+        if ((uint64_t)n > *left)
+            return -EFBIG;
+        *left -= (uint64_t)n;
         r = fd_write_full(out, data, (size_t)n);
         if (r < 0)
             return r;
     }
+}
+
+/* Makes room for something that is no directory. What is there is taken away, never written
+ * through: it may be a link or a fifo. */
+static int make_room(const struct walk *w, int dir, const char *name)
+{
+    if (!w->placing || unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    return -errno;
+}
+
+/* The bytes and attributes of IN, a regular file. */
+static int copy_opened(struct walk *w, int in, const struct stat *st, int to, const char *name)
+{
+    _cleanup_close_ int out = -EBADF;
+    int r = make_room(w, to, name);
+
+    if (r < 0)
+        return error_sys(w->error, r, "\"%s\" is in the way", name);
+    out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    r = out < 0 ? -errno : copy_bytes(in, out, st, &w->bytes_left);
+    if (r == 0)
+        r = copy_attributes(w, out, st);
+    if (r < 0 && w->placing && out >= 0)
+        (void)unlinkat(to, name, 0); /* no half of a file */
+    if (r == -EFBIG && w->placing)
+        return error_set(w->error, r, "\"%s\": more than %llu bytes in all", name,
+                         (unsigned long long)COPYTREE_BYTES_MAX);
+    return r < 0 ? error_sys(w->error, r, "copy \"%s\"", name) : 0;
 }
 
 static int copy_file(struct walk *w, int from, int to, const char *name)
@@ -174,34 +222,35 @@ static int copy_file(struct walk *w, int from, int to, const char *name)
     /* O_NONBLOCK: it may have become a fifo since fstatat. */
     _cleanup_close_ int in =
         openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    _cleanup_close_ int out = -EBADF;
     struct stat st;
-    int r;
 
     if (in < 0 || fstat(in, &st) < 0)
         return error_sys(w->error, -errno, "open \"%s\"", name);
     if (!S_ISREG(st.st_mode))
         return error_set(w->error, -EAGAIN, "\"%s\" changed while it was copied", name);
-    out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    r = out < 0 ? -errno : copy_bytes(in, out);
-    if (r == 0)
-        r = copy_attributes(w, out, &st);
-    return r < 0 ? error_sys(w->error, r, "copy \"%s\"", name) : 0;
+    return copy_opened(w, in, &st, to, name);
 }
 
-static int copy_link(struct walk *w, int from, int to, const char *name, const struct stat *st)
+/* The link FROM (NAME below it, or "" where it is the link itself) becomes NEW_NAME. */
+static int copy_link(struct walk *w, int from, const char *name, int to, const char *new_name,
+                     const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
     char text[PATH_MAX];
     ssize_t n = readlinkat(from, name, text, sizeof(text) - 1);
+    int r;
 
     if (n < 0)
-        return error_sys(w->error, -errno, "read link \"%s\"", name);
+        return error_sys(w->error, -errno, "read link \"%s\"", new_name);
     text[n] = 0;
-    if (symlinkat(text, to, name) < 0 ||
-        fchownat(to, name, shift(w, st->st_uid), shift(w, st->st_gid), AT_SYMLINK_NOFOLLOW) < 0 ||
-        utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-        return error_sys(w->error, -errno, "copy link \"%s\"", name);
+    r = make_room(w, to, new_name);
+    if (r < 0)
+        return error_sys(w->error, r, "\"%s\" is in the way", new_name);
+    if (symlinkat(text, to, new_name) < 0 ||
+        (!w->placing && fchownat(to, new_name, shift(w, st->st_uid), shift(w, st->st_gid),
+                                 AT_SYMLINK_NOFOLLOW) < 0) ||
+        utimensat(to, new_name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_sys(w->error, -errno, "copy link \"%s\"", new_name);
     return 0;
 }
 
@@ -218,27 +267,36 @@ static int copy_fifo(struct walk *w, int to, const char *name, const struct stat
 /* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX */
 static int copy_content(struct walk *w, DIR *from, int to, int depth);
 
+/* SOURCE becomes the directory NAME below TO. One that is there already keeps its attributes, and
+ * is no link. */
+static int copy_opened_dir(struct walk *w, DIR *source, const struct stat *st, int to,
+                           const char *name, int depth)
+{
+    _cleanup_close_ int target = -EBADF;
+    bool made = mkdirat(to, name, 0700) == 0;
+    int r;
+
+    if (!made && !(w->placing && errno == EEXIST))
+        return error_sys(w->error, -errno, "make \"%s\"", name);
+    target = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (target < 0)
+        return error_sys(w->error, -errno, made ? "open \"%s\"" : "\"%s\" is in the way", name);
+    r = copy_content(w, source, target, depth);
+    if (r < 0)
+        return error_prefix(w->error, r, "\"%s\"", name);
+    r = made ? copy_attributes(w, target, st) : 0;
+    return r < 0 ? error_sys(w->error, r, "copy attributes of \"%s\"", name) : 0;
+}
+
 static int copy_dir(struct walk *w, int from, int to, const char *name, int depth)
 {
     _cleanup_(closedir_p) DIR *source = NULL;
-    _cleanup_close_ int target = -EBADF;
     struct stat st;
     int r = open_dir(from, name, &source);
 
     if (!source || fstat(dirfd(source), &st) < 0)
         return error_sys(w->error, r < 0 ? r : -errno, "open \"%s\"", name);
-    if (st.st_dev != w->device)
-        return 0;
-    if (mkdirat(to, name, 0700) < 0)
-        return error_sys(w->error, -errno, "make \"%s\"", name);
-    target = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (target < 0)
-        return error_sys(w->error, -errno, "open \"%s\"", name);
-    r = copy_content(w, source, target, depth);
-    if (r < 0)
-        return error_prefix(w->error, r, "\"%s\"", name);
-    r = copy_attributes(w, target, &st);
-    return r < 0 ? error_sys(w->error, r, "copy attributes of \"%s\"", name) : 0;
+    return st.st_dev == w->device ? copy_opened_dir(w, source, &st, to, name, depth) : 0;
 }
 
 static int copy_entry(struct walk *w, int from, int to, const char *name, int depth)
@@ -256,9 +314,9 @@ static int copy_entry(struct walk *w, int from, int to, const char *name, int de
     case S_IFDIR:
         return copy_dir(w, from, to, name, depth + 1);
     case S_IFLNK:
-        return copy_link(w, from, to, name, &st);
+        return copy_link(w, from, name, to, name, &st);
     case S_IFIFO:
-        return copy_fifo(w, to, name, &st);
+        return w->placing ? 0 : copy_fifo(w, to, name, &st);
     default:
         return 0;
     }
@@ -282,7 +340,12 @@ static int copy_content(struct walk *w, DIR *from, int to, int depth)
 int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
 {
     _cleanup_(closedir_p) DIR *source = NULL;
-    struct walk w = {.base = base, .max_entries = COPYTREE_ENTRIES_MAX, .error = e};
+    struct walk w = {
+        .base = base,
+        .max_entries = COPYTREE_ENTRIES_MAX,
+        .bytes_left = UINT64_MAX,
+        .error = e,
+    };
     struct stat st;
     int r = open_dir(source_fd, ".", &source);
 
@@ -294,4 +357,53 @@ int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
         return error_prefix(e, r, "copy");
     r = copy_attributes(&w, target_fd, &st);
     return r < 0 ? error_sys(e, r, "copy attributes") : 0;
+}
+
+static int place_dir(struct walk *w, int source_fd, const struct stat *st, int target_fd,
+                     const char *name)
+{
+    _cleanup_(closedir_p) DIR *source = NULL;
+    int r = open_dir(source_fd, ".", &source);
+
+    if (!source)
+        return error_sys(w->error, r, "open a directory");
+    w->device = st->st_dev;
+    return name ? copy_opened_dir(w, source, st, target_fd, name, 1)
+                : copy_content(w, source, target_fd, 1);
+}
+
+static int place_file(struct walk *w, int proc_fd, int source_fd, int target_fd, const char *name)
+{
+    _cleanup_close_ int in = -EBADF;
+    struct stat st;
+    char path[32];
+
+    snprintf(path, sizeof(path), "self/fd/%d", source_fd);
+    in = openat(proc_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        return error_sys(w->error, -errno, "open \"%s\"", name);
+    return copy_opened(w, in, &st, target_fd, name);
+}
+
+int copytree_place(int proc_fd, int source_fd, int target_fd, const char *name, struct error *e)
+{
+    struct walk w = {
+        .max_entries = COPYTREE_ENTRIES_MAX,
+        .bytes_left = COPYTREE_BYTES_MAX,
+        .placing = true,
+        .error = e,
+    };
+    struct stat st;
+
+    if (fstat(source_fd, &st) < 0)
+        return error_sys(e, -errno, "look at what is to be copied");
+    if (S_ISDIR(st.st_mode))
+        return place_dir(&w, source_fd, &st, target_fd, name);
+    if (!name)
+        return error_set(e, -ENOTDIR, "not a directory, so it has no content");
+    if (S_ISLNK(st.st_mode))
+        return copy_link(&w, source_fd, "", target_fd, name, &st);
+    if (!S_ISREG(st.st_mode))
+        return error_set(e, -EINVAL, "neither a file nor a directory nor a link");
+    return place_file(&w, proc_fd, source_fd, target_fd, name);
 }

@@ -274,6 +274,14 @@ static int check_roots(const struct process *p, const struct sandbox_spec *spec,
             return error_set(e, -EACCES, "%s: root \"%s\" takes no changes", m->target,
                              p->host->roots[m->keep_root].name);
     }
+    for (size_t i = 0; i < spec->n_copies; i++) {
+        const struct sandbox_copy *c = &spec->copies[i];
+        if (check_root(p, c->path, c->root, e) < 0)
+            return -EINVAL;
+        if (c->out && p->host->roots[c->root].read_only)
+            return error_set(e, -EACCES, "%s: root \"%s\" takes no files", c->path,
+                             p->host->roots[c->root].name);
+    }
     return 0;
 }
 

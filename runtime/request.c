@@ -400,6 +400,26 @@ static void get_rlimits(struct reader *r, struct sandbox_spec *s)
     }
 }
 
+static void get_copies(struct reader *r, struct sandbox_spec *s)
+{
+    size_t n = get_count(r, "copies", SANDBOX_COPIES_MAX, 4 * sizeof(uint32_t));
+
+    if (n == 0)
+        return;
+    s->copies = calloc(n, sizeof(*s->copies));
+    if (!s->copies) {
+        no_memory(r, "copies");
+        return;
+    }
+    for (; s->n_copies < n && r->code == 0; s->n_copies++) {
+        struct sandbox_copy *c = &s->copies[s->n_copies];
+        c->out = get_bool(r, "copies.out");
+        c->root = get_u32(r, "copies.root");
+        c->name = get_optional_text(r, "copies.name", SANDBOX_PATH_MAX - 1);
+        c->path = get_text(r, "copies.path", SANDBOX_PATH_MAX - 1);
+    }
+}
+
 static void put_spec(struct writer *w, const struct sandbox_spec *s)
 {
     put_u32(w, s->layers_root);
@@ -439,6 +459,13 @@ static void put_spec(struct writer *w, const struct sandbox_spec *s)
     put_numbers(w, &s->limits, limits, ARRAY_SIZE(limits));
     for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
         put_u64(w, s->limits.cpus[i]);
+    put_u32(w, (uint32_t)s->n_copies);
+    for (size_t i = 0; i < s->n_copies; i++) {
+        put_u32(w, s->copies[i].out);
+        put_u32(w, s->copies[i].root);
+        put_text(w, s->copies[i].name);
+        put_text(w, s->copies[i].path);
+    }
 }
 
 static void get_spec(struct reader *r, struct sandbox_spec *s)
@@ -467,6 +494,7 @@ static void get_spec(struct reader *r, struct sandbox_spec *s)
     get_numbers(r, &s->limits, limits, ARRAY_SIZE(limits));
     for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
         s->limits.cpus[i] = get_u64(r, "limits.cpus");
+    get_copies(r, s);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -618,6 +646,7 @@ int event_encode(const struct event *event, struct buffer *b)
         put_u32(&w, (uint32_t)p->error_code);
         put_numbers(&w, p, counters, ARRAY_SIZE(counters));
         put_u32(&w, p->called);
+        put_text(&w, p->copy_error);
     }
     return w.code;
 }
@@ -634,6 +663,7 @@ static void get_report(struct reader *r, struct sandbox_report *p)
     p->error_code = (int)get_u32(r, "error_code");
     get_numbers(r, p, counters, ARRAY_SIZE(counters));
     p->called = get_bool(r, "called");
+    get_text_into(r, "copy_error", p->copy_error, sizeof(p->copy_error));
 }
 
 int event_decode(const void *data, size_t size, struct event *ret, struct error *e)

@@ -30,8 +30,8 @@
  * all layers, mounts and directories are 5 MiB. */
 #define REQUEST_MAX ((size_t)12 << 20)
 
-/** The largest event: a report with its two texts. */
-#define EVENT_MAX ((size_t)2048)
+/** The largest event: a report with its three texts. */
+#define EVENT_MAX ((size_t)4096)
 
 enum request_type {
     REQUEST_SUBMIT = 1,

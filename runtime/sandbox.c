@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "copier.h"
 #include "mounts.h"
+#include "transfer.h"
 
 #include <signal.h>
 #include <string.h>
@@ -152,6 +154,67 @@ static void note_failure(struct sandbox *s, struct child_status *f)
     snprintf(s->report.error, sizeof(s->report.error), "%s", f->text);
 }
 
+int sandbox_keep_copies(struct sandbox *s, const struct sandbox_spec *spec)
+{
+    bool out = false;
+    int r = 0;
+
+    for (size_t i = 0; i < spec->n_copies; i++)
+        out = out || spec->copies[i].out;
+    for (size_t i = 0; out && r == 0 && i < spec->n_copies; i++)
+        r = sandbox_spec_add_copy(&s->copies, spec->copies[i].out, spec->copies[i].root,
+                                  spec->copies[i].name, spec->copies[i].path);
+    return r;
+}
+
+static void note_copies(struct sandbox *s, const struct error *e)
+{
+    snprintf(s->report.copy_error, sizeof(s->report.copy_error), "%s", e->text);
+}
+
+static void on_brought_out(int result, const struct error *e, void *userdata)
+{
+    struct sandbox *s = userdata;
+
+    copier_free(s->copier);
+    s->copier = NULL;
+    if (result < 0)
+        note_copies(s, e);
+    report(s);
+}
+
+/* Has what is to be copied out of the sandbox copied; returns whether the report waits for that. */
+static bool bring_out(struct sandbox *s)
+{
+    const struct transfer_out what = {
+        .host = s->host,
+        .copies = s->copies.copies,
+        .n_copies = s->copies.n_copies,
+        .mnt_ns_fd = s->mnt_ns_fd,
+    };
+    struct error e = ERROR_INIT;
+
+    if (s->copies.n_copies == 0 || s->report.verdict == SANDBOX_START_FAILED)
+        return false;
+    if (copier_run(s->host->event, s->host, transfer_out, &what, on_brought_out, s, &s->copier,
+                   &e) == 0)
+        return true;
+    note_copies(s, &e);
+    return false;
+}
+
+/* Nobody shall wait for the copies any more. */
+static void give_up_copies(struct sandbox *s)
+{
+    struct error e = ERROR_INIT;
+
+    copier_free(s->copier);
+    s->copier = NULL;
+    error_set(&e, -ECANCELED, "copying out was broken off");
+    note_copies(s, &e);
+    report(s);
+}
+
 static void finish(struct sandbox *s)
 {
     struct child_status failure;
@@ -168,7 +231,8 @@ static void finish(struct sandbox *s)
     if (s->relay)
         s->report.output_bytes = relay_delivered(s->relay);
     s->report.called = call_watch_saw(&s->calls);
-    report(s);
+    if (!bring_out(s))
+        report(s);
 }
 
 /* All is gone that can be: now the counters are final. What was written on the way to an ordinary
@@ -192,7 +256,7 @@ void sandbox_on_output(bool exceeded, void *userdata)
         return;
     if (exceeded && s->limits)
         limits_output_exceeded(s->limits);
-    if (s->emptied)
+    if (s->emptied && !s->copier)
         finish(s);
 }
 
@@ -261,6 +325,8 @@ static void kill_one(struct sandbox *s)
 {
     if (s->state == SANDBOX_RUNNING) {
         limits_kill(s->limits);
+    } else if (s->copier) {
+        give_up_copies(s);
     } else if (s->state == SANDBOX_ENDING && s->emptied) {
         finish(s); /* nobody shall wait any more for its output to be read */
     } else if (s->state == SANDBOX_PREPARING && s->start) {
@@ -426,6 +492,9 @@ void sandbox_free(struct sandbox *s)
     sd_event_source_disable_unref(s->timeout_source);
     sd_event_source_disable_unref(s->report_source);
     relay_free(s->relay);
+    if (s->copier)
+        copier_free(s->copier);
+    sandbox_spec_clear(&s->copies);
     if (s->limits)
         limits_stop(s->limits);
     for (size_t i = 0; i < s->n_kept; i++) {

@@ -50,9 +50,11 @@ struct sandbox {
     struct call_watch calls;
     struct cgroup *cgroup;
     struct limits *limits;
-    bool emptied;        /* no process is left; its output may still have to be delivered */
-    struct relay *relay; /* with a limit on output */
-    struct start *start; /* while PREPARING */
+    bool emptied;               /* no process is left; its output may still have to be delivered */
+    struct relay *relay;        /* with a limit on output */
+    struct start *start;        /* while PREPARING */
+    struct sandbox_spec copies; /* only its copies, for its end */
+    struct copier *copier;      /* that brings them out */
     pid_t pid;
     int pidfd;
     int mnt_ns_fd; /* so that the process's end does not have to wait for that of its mounts */
@@ -75,6 +77,9 @@ void start_cancel(struct sandbox *s);
 
 /** Implemented by sandbox.c: a start that had to wait has ended, as start_begin() returns it. */
 void start_over(struct sandbox *s, int r);
+
+/** Implemented by sandbox.c: keeps SPEC's copies for the end of S, where some lead out; -ENOMEM. */
+int sandbox_keep_copies(struct sandbox *s, const struct sandbox_spec *spec);
 
 /** Implemented by sandbox.c: a relay_fn. */
 void sandbox_on_output(bool exceeded, void *userdata);

@@ -20,6 +20,11 @@ void sandbox_spec_clear(struct sandbox_spec *spec)
         free(m->target);
     }
     free(spec->mounts);
+    for (size_t i = 0; i < spec->n_copies; i++) {
+        free(spec->copies[i].name);
+        free(spec->copies[i].path);
+    }
+    free(spec->copies);
     strv_free(spec->argv);
     strv_free(spec->env);
     free(spec->cwd);
@@ -54,6 +59,25 @@ struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
         .target = TAKE_PTR(target_copy),
     };
     return m;
+}
+
+int sandbox_spec_add_copy(struct sandbox_spec *spec, bool out, uint32_t root, const char *name,
+                          const char *path)
+{
+    _cleanup_free_ char *name_copy = name ? strdup(name) : NULL, *path_copy = strdup(path);
+    struct sandbox_copy *copies;
+
+    if (spec->n_copies >= SANDBOX_COPIES_MAX)
+        return -E2BIG;
+    if ((name && !name_copy) || !path_copy)
+        return -ENOMEM;
+    copies = realloc(spec->copies, (spec->n_copies + 1) * sizeof(*copies));
+    if (!copies)
+        return -ENOMEM;
+    spec->copies = copies;
+    copies[spec->n_copies++] =
+        (struct sandbox_copy){out, root, TAKE_PTR(name_copy), TAKE_PTR(path_copy)};
+    return 0;
 }
 
 int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode)
@@ -125,6 +149,8 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
     copy.groups = calloc(spec->n_groups + 1, sizeof(*copy.groups));
     copy.mounts = calloc(spec->n_mounts + 1, sizeof(*copy.mounts));
     copy.n_mounts = 0;
+    copy.copies = NULL;
+    copy.n_copies = 0;
     if (failed || !copy.ports || !copy.rlimits || !copy.groups || !copy.mounts)
         r = -ENOMEM;
     if (r == 0 && spec->n_ports > 0)
@@ -137,6 +163,9 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
         r = copy_mount(&spec->mounts[copy.n_mounts], &copy.mounts[copy.n_mounts]);
         copy.n_mounts++;
     }
+    for (size_t i = 0; r == 0 && i < spec->n_copies; i++)
+        r = sandbox_spec_add_copy(&copy, spec->copies[i].out, spec->copies[i].root,
+                                  spec->copies[i].name, spec->copies[i].path);
     if (r < 0)
         sandbox_spec_clear(&copy);
     else
@@ -258,18 +287,26 @@ static bool is_or_is_below(const char *path, const char *top)
     return strncmp(path, top, length) == 0 && (path[length] == 0 || path[length] == '/');
 }
 
+/* What is wrong with PATH as an absolute one outside of what the runtime itself makes and masks. */
+static const char *target_fault(const char *path)
+{
+    static const char *const own[] = {"/proc", "/sys", "/dev"};
+    const char *fault = path ? sandbox_absolute_fault(path) : "is missing";
+
+    for (size_t i = 0; !fault && i < ARRAY_SIZE(own); i++)
+        if (is_or_is_below(path, own[i]))
+            fault = "lies in /proc, /sys or /dev";
+    return fault;
+}
+
 static int check_mount_target(const struct sandbox_mount *m, size_t at, struct error *e)
 {
-    /* Made and masked by the runtime itself: a mount there could uncover what is masked, or stand
-     * where the runtime opens a file of proc (CVE-2019-16884, CVE-2025-52881). */
-    static const char *const own[] = {"/proc", "/sys", "/dev"};
-    const char *fault = m->target ? sandbox_absolute_fault(m->target) : "is missing";
+    /* A mount in /proc could uncover what is masked, or stand where the runtime opens a file of
+     * proc (CVE-2019-16884, CVE-2025-52881). */
+    const char *fault = target_fault(m->target);
 
     if (!fault && strcmp(m->target, "/") == 0)
         fault = "is the root itself";
-    for (size_t i = 0; !fault && i < ARRAY_SIZE(own); i++)
-        if (is_or_is_below(m->target, own[i]))
-            fault = "lies in /proc, /sys or /dev";
     return fault ? error_set(e, -EINVAL, "mounts[%zu].target %s", at, fault) : 0;
 }
 
@@ -311,6 +348,26 @@ static int check_mount(const struct sandbox_spec *spec, size_t at, struct error 
     if (check_mount_target(m, at, e) < 0)
         return -EINVAL;
     return check_mount_dirs(m, at, e);
+}
+
+static int check_copies(const struct sandbox_spec *spec, struct error *e)
+{
+    if (spec->n_copies > SANDBOX_COPIES_MAX)
+        return error_set(e, -E2BIG, "copies: more than %d", SANDBOX_COPIES_MAX);
+    for (size_t i = 0; i < spec->n_copies; i++) {
+        const struct sandbox_copy *c = &spec->copies[i];
+        const char *fault = target_fault(c->path);
+        if (fault)
+            return error_set(e, -EINVAL, "copies[%zu].path %s", i, fault);
+        fault = c->name ? sandbox_relative_fault(c->name) : NULL;
+        if (!fault && c->name && strchr(c->name, '/'))
+            fault = "has a slash";
+        if (fault)
+            return error_set(e, -EINVAL, "copies[%zu].name %s", i, fault);
+        if (c->root >= LAUNCHER_ROOTS_MAX)
+            return error_set(e, -EINVAL, "copies[%zu].root: there is no root %u", i, c->root);
+    }
+    return 0;
 }
 
 /* A list that execve(2) is given; in an environment each entry is NAME=VALUE. */
@@ -441,6 +498,9 @@ int sandbox_spec_validate(const struct sandbox_spec *spec, struct error *e)
         if (r < 0)
             return r;
     }
+    r = check_copies(spec, e);
+    if (r < 0)
+        return r;
     r = check_strings("argv", spec->argv, false, e);
     if (r < 0)
         return r;

@@ -16,6 +16,7 @@
 #include "mounts.h"
 #include "netns.h"
 #include "rootfs.h"
+#include "transfer.h"
 
 #include <linux/sched.h>
 #include <sched.h>
@@ -423,6 +424,66 @@ static int copy_request(struct start *start, struct error *e)
     return 0;
 }
 
+static void on_brought_in(int result, const struct error *e, void *userdata);
+
+/* Has what is to be copied into the sandbox copied. 1: there is nothing; 0: the copier is at work.
+ */
+static int bring_in(struct sandbox *s, struct error *e)
+{
+    struct start *start = s->start;
+    const struct sandbox_spec *spec = start->plan.spec;
+    const struct transfer_in what = {.host = s->host,
+                                     .spec = spec,
+                                     .root_fd = start->plan.root_fd,
+                                     .mounts = start->plan.mounts,
+                                     .n_mounts = start->n_mounts,
+                                     .base = base_of(s)};
+    size_t n = 0;
+    int r;
+
+    for (size_t i = 0; i < spec->n_copies; i++)
+        n += !spec->copies[i].out;
+    if (n == 0)
+        return 1;
+    r = copier_run(s->host->event, s->host, transfer_in, &what, on_brought_in, s, &start->copier,
+                   e);
+    if (r == 0)
+        r = copy_request(start, e);
+    return r < 0 ? fail(s, "copy in", r) : 0;
+}
+
+/* What comes when everything is in place, or the failure R; as start_begin(). */
+static int complete(struct sandbox *s, int r, struct error *e)
+{
+    if (r >= 0)
+        r = sandbox_keep_copies(s, s->start->plan.spec);
+    if (r < 0 && !s->report.failed_step[0])
+        fail(s, "memory", r);
+    if (r == 0)
+        r = launch(s, e);
+    if (r == 0)
+        r = release(s, e);
+    start_cancel(s);
+    if (r < 0) {
+        memcpy(s->report.error, e->text, sizeof(s->report.error));
+        return r;
+    }
+    return 1;
+}
+
+static void on_brought_in(int result, const struct error *e, void *userdata)
+{
+    struct sandbox *s = userdata;
+    struct error why = *e;
+
+    copier_free(s->start->copier);
+    s->start->copier = NULL;
+    if (result < 0)
+        fail(s, "copy in", result);
+    result = complete(s, result, &why);
+    start_over(s, result);
+}
+
 /* From the mounts on; as start_begin(). */
 static int proceed(struct sandbox *s)
 {
@@ -440,15 +501,8 @@ static int proceed(struct sandbox *s)
     if (r == 0)
         r = prepare_root(s, &e);
     if (r == 0)
-        r = launch(s, &e);
-    if (r == 0)
-        r = release(s, &e);
-    start_cancel(s);
-    if (r < 0) {
-        memcpy(s->report.error, e.text, sizeof(s->report.error));
-        return r;
-    }
-    return 1;
+        r = bring_in(s, &e);
+    return r == 0 ? 0 : complete(s, r, &e);
 }
 
 /* RESULT: 0 the tree may be mapped, 1 it was copied. */

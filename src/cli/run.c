@@ -27,6 +27,8 @@ static const char help[] =
     "                            a directory or file of the host; overlay: changes are thrown "
     "away\n"
     "  --keep-changes DIR        keep what is changed in overlay volumes below DIR/0/upper, ...\n"
+    "  --copy-in SRC:DST         copy a file or directory in before the start; it is the user's\n"
+    "  --copy-out SRC:DST        copy a file or directory out after the end, whatever ended it\n"
     "  --read-only               the image's files cannot be changed\n"
     "  --tmpfs DST[:size=N,mode=M]\n"
     "                            an empty file system in memory\n"
@@ -109,6 +111,8 @@ static void tell(const struct run_options *o, const struct sandbox_report *r)
         fprintf(stderr, "dockless run: ended by its limit on %s\n", run_limit_name(r));
     else if (r->verdict == SANDBOX_START_FAILED)
         fprintf(stderr, "dockless run: %s\n", r->error[0] ? r->error : r->failed_step);
+    if (r->copy_error[0])
+        fprintf(stderr, "dockless run: %s\n", r->copy_error);
     if (o->verbose)
         tell_usage(r);
 }

@@ -178,6 +178,9 @@ int run_exit_status(const struct sandbox_report *report)
 {
     switch (report->verdict) {
     case SANDBOX_EXITED:
+        /* Results that are missing are no success. What the command says itself goes first. */
+        if (report->exit_code == 0 && report->copy_error[0])
+            return RUN_EXIT_OWN_ERROR;
         return report->exit_code;
     case SANDBOX_SIGNALLED:
         return RUN_EXIT_SIGNAL + report->signal;

@@ -47,6 +47,10 @@ void run_options_clear(struct run_options *o)
     }
     for (size_t i = 0; i < o->n_tmpfs; i++)
         free(o->tmpfs[i].target);
+    for (size_t i = 0; i < o->n_copies; i++) {
+        free(o->copies[i].host);
+        free(o->copies[i].inside);
+    }
     free(o->keep);
     free(o->seccomp);
     free(o->report);
@@ -172,6 +176,44 @@ static int set_volume(struct run_options *o, const char *value, struct error *e)
     v.target = TAKE_PTR(target);
     o->volumes[o->n_volumes++] = v; /* from here on the options' to free */
     return v.source && v.target ? 0 : error_sys(e, -ENOMEM, "command line");
+}
+
+/* "SOURCE:TARGET" */
+static int set_copy(struct run_options *o, bool out, const char *value, struct error *e)
+{
+    _cleanup_free_ char *copy = strdup(value);
+    char *target = copy, *source, *inside;
+    size_t n;
+
+    if (!copy)
+        return error_sys(e, -ENOMEM, "command line");
+    if (o->n_copies == RUN_COPIES_MAX)
+        return error_set(e, -EINVAL, "more than %d --copy-in and --copy-out", RUN_COPIES_MAX);
+    source = strsep(&target, ":");
+    inside = out ? source : target;
+    if (!source[0] || !target || !target[0] || strchr(target, ':') || inside[0] != '/')
+        return error_set(e, -EINVAL, "--copy-%s is SOURCE:TARGET with an absolute %s, not \"%s\"",
+                         out ? "out" : "in", out ? "SOURCE" : "TARGET", value);
+    n = strlen(source);
+    o->copies[o->n_copies++] = (struct run_copy){
+        .out = out,
+        .content = n > 1 && strcmp(source + n - 2, "/.") == 0,
+        .host = strdup(out ? target : source),
+        .inside = text_clean_path(inside),
+    };
+    return o->copies[o->n_copies - 1].host && o->copies[o->n_copies - 1].inside
+               ? 0
+               : error_sys(e, -ENOMEM, "command line");
+}
+
+static int set_copy_in(struct run_options *o, const char *value, struct error *e)
+{
+    return set_copy(o, false, value, e);
+}
+
+static int set_copy_out(struct run_options *o, const char *value, struct error *e)
+{
+    return set_copy(o, true, value, e);
 }
 
 static int set_tmpfs_option(struct run_tmpfs *t, const char *option)
@@ -347,6 +389,8 @@ static int set_verbose(struct run_options *o, const char *value, struct error *e
 
 static const struct option_rule rules[] = {
     {"cap-drop", 0, OTHER, 0, drop_capability},
+    {"copy-in", 0, OTHER, 0, set_copy_in},
+    {"copy-out", 0, OTHER, 0, set_copy_out},
     {"cpus", 0, OTHER, 0, set_cpus},
     {"cpuset-cpus", 0, OTHER, 0, set_cpuset},
     {"cpu-time", 0, TIME, FIELD(cpu_time_usec), NULL},

@@ -14,6 +14,7 @@
 #define RUN_VOLUMES_MAX 32
 #define RUN_PORTS_MAX   64
 #define RUN_TMPFS_MAX   16
+#define RUN_COPIES_MAX  32
 
 #define RUN_SCRATCH_DEFAULT "/var/lib/dockless/run"
 /** Tasks of a sandbox where nothing else is said: podman's number. */
@@ -37,6 +38,14 @@ struct run_tmpfs {
     uint32_t mode;
 };
 
+/** A file or directory that is copied before the start or after the end. */
+struct run_copy {
+    bool out;
+    char *host;   /* as given */
+    char *inside; /* absolute, without a slash at its end */
+    bool content; /* the source ended in "/.": not the directory, what is in it */
+};
+
 struct run_port {
     uint16_t host, container;
 };
@@ -58,6 +67,8 @@ struct run_options {
     size_t n_volumes;
     struct run_tmpfs tmpfs[RUN_TMPFS_MAX];
     size_t n_tmpfs;
+    struct run_copy copies[RUN_COPIES_MAX];
+    size_t n_copies;
     bool nat; /* --network nat */
     struct run_port ports[RUN_PORTS_MAX];
     size_t n_ports;

@@ -36,7 +36,7 @@ static int add_root(struct run_plan *p, const char *name, const char *path, bool
     if (!real)
         return error_sys(e, -errno, "%s %s", name, path);
     if (p->n_roots == LAUNCHER_ROOTS_MAX)
-        return error_set(e, -E2BIG, "more than %d volumes", LAUNCHER_ROOTS_MAX - 1);
+        return error_set(e, -E2BIG, "more than %d volumes and copies", LAUNCHER_ROOTS_MAX - 1);
     p->paths[p->n_roots] = TAKE_PTR(real);
     p->roots[p->n_roots] = (struct launcher_root){name, p->paths[p->n_roots], read_only};
     return (int)p->n_roots++;
@@ -286,6 +286,77 @@ static int add_mounts(struct run_plan *p, struct error *e)
     return 0;
 }
 
+/* The last component of PATH without slashes at its end; "" of "/". The caller's to free. */
+static char *last_name(const char *path)
+{
+    size_t end = strlen(path), start;
+
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    start = end;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    return strndup(path + start, end - start);
+}
+
+/* What holds PATH, which need not exist: "." where it has no slash but at its end. */
+static char *parent_of(const char *path)
+{
+    size_t end = strlen(path);
+
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    return end > 0 ? strndup(path, end) : strdup(".");
+}
+
+/* As cp -R does it: into a directory that is there under its own name, else as what TARGET says. */
+static int add_copy_out(struct run_plan *p, const struct run_copy *c, struct error *e)
+{
+    struct stat st;
+    bool into = stat(c->host, &st) == 0 && S_ISDIR(st.st_mode);
+    _cleanup_free_ char *name = last_name(into ? c->inside : c->host);
+    _cleanup_free_ char *directory = into ? strdup(c->host) : parent_of(c->host);
+    bool content = into && (c->content || (name && !name[0]));
+    int root;
+
+    if (!name || !directory)
+        return no_memory(e);
+    if (!content && sandbox_relative_fault(name))
+        return error_set(e, -EINVAL, "--copy-out: \"%s\" names no file", c->host);
+    root = add_root(p, "copy-out", directory, false, e);
+    if (root < 0)
+        return root;
+    return sandbox_spec_add_copy(&p->spec, true, (uint32_t)root, content ? NULL : name, c->inside);
+}
+
+static int add_copy_in(struct run_plan *p, const struct run_copy *c, struct error *e)
+{
+    int root = add_root(p, "copy-in", c->host, true, e);
+    _cleanup_free_ char *name = root < 0 ? NULL : last_name(p->paths[root]);
+    bool content = c->content || (name && !name[0]);
+
+    if (root < 0)
+        return root;
+    if (!name)
+        return no_memory(e);
+    return sandbox_spec_add_copy(&p->spec, false, (uint32_t)root, content ? NULL : name, c->inside);
+}
+
+static int add_copies(struct run_plan *p, struct error *e)
+{
+    const struct run_options *o = p->options;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < o->n_copies; i++) {
+        r = o->copies[i].out ? add_copy_out(p, &o->copies[i], e) : add_copy_in(p, &o->copies[i], e);
+        if (r == -ENOMEM)
+            no_memory(e);
+    }
+    return r;
+}
+
 static int set_network(struct run_plan *p, struct error *e)
 {
     const struct run_options *o = p->options;
@@ -341,6 +412,8 @@ int run_plan_make(const struct run_options *o, const char *reference,
         r = set_program(p, command, e);
     if (r == 0)
         r = add_mounts(p, e);
+    if (r == 0)
+        r = add_copies(p, e);
     if (r == 0)
         r = set_network(p, e);
     if (r < 0)

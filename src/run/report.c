@@ -83,11 +83,12 @@ json_t *run_report(const struct run_plan *p, const struct sandbox_report *r)
 {
     json_t *report = describe(p);
     json_t *outcome =
-        json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "verdict", sandbox_verdict_name(r->verdict),
-                  "exit_status", run_exit_status(r), "exit_code",
+        json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o}", "verdict",
+                  sandbox_verdict_name(r->verdict), "exit_status", run_exit_status(r), "exit_code",
                   r->verdict == SANDBOX_EXITED ? json_integer(r->exit_code) : json_null(), "signal",
                   r->verdict == SANDBOX_SIGNALLED ? json_integer(r->signal) : json_null(), "limit",
-                  text(run_limit_name(r)), "error", failure(r));
+                  text(run_limit_name(r)), "error", failure(r), "copy_error",
+                  r->copy_error[0] ? text(r->copy_error) : json_null());
     json_t *usage = run_usage_json(r);
 
     if (!report || !outcome || !usage || json_object_update(report, outcome) < 0 ||
@@ -104,9 +105,9 @@ json_t *run_report_error(const struct run_plan *p, const struct error *e)
 {
     json_t *report = describe(p);
     json_t *outcome =
-        json_pack("{s:s, s:i, s:n, s:n, s:n, s:{s:n, s:o, s:i}}", "verdict", "not-started",
+        json_pack("{s:s, s:i, s:n, s:n, s:n, s:{s:n, s:o, s:i}, s:n}", "verdict", "not-started",
                   "exit_status", RUN_EXIT_OWN_ERROR, "exit_code", "signal", "limit", "error",
-                  "step", "text", text(e->text), "errno", -e->code);
+                  "step", "text", text(e->text), "errno", -e->code, "copy_error");
 
     if (!report || !outcome || json_object_update(report, outcome) < 0) {
         json_decref(report);

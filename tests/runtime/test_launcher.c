@@ -176,6 +176,10 @@ static void impossible_requests_are_answered(void **state)
     submit_spec(l, 1, &s, no_stdio);
     expect_refused(l, 1, -EACCES, "/x: root \"tasks\" is never mounted writable");
     s = payload("exit", "0");
+    assert_int_equal(sandbox_spec_add_copy(&s, true, ROOT_TASKS, "x", "/x"), 0);
+    submit_spec(l, 1, &s, no_stdio);
+    expect_refused(l, 1, -EACCES, "/x: root \"tasks\" takes no files");
+    s = payload("exit", "0");
     s.parent = 55;
     submit_spec(l, 1, &s, no_stdio);
     expect_refused(l, 1, -ESRCH, "the parent 55 is not running");

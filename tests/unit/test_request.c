@@ -66,6 +66,8 @@ static struct request full_submit(void)
     assert_int_equal(sandbox_spec_add_port(s, 1, UINT16_MAX), 0);
     s->limits = (struct sandbox_limits){1, 2, 3, 4, 5, UINT64_MAX, 7, 8, 9, 10, 11, {12}};
     s->limits.cpus[SANDBOX_CPU_WORDS - 1] = 1ULL << 63;
+    assert_int_equal(sandbox_spec_add_copy(s, true, 4, NULL, "/out"), 0);
+    assert_int_equal(sandbox_spec_add_copy(s, false, 5, "name", "/in"), 0);
     return r;
 }
 
@@ -118,6 +120,13 @@ static void a_submit_comes_out_as_it_went_in(void **state)
     assert_int_equal(out.spec.terminal_rows, 24);
     assert_int_equal(out.spec.terminal_columns, UINT16_MAX);
     assert_true(out.spec.read_only);
+    assert_int_equal(out.spec.n_copies, 2);
+    assert_true(out.spec.copies[0].out);
+    assert_null(out.spec.copies[0].name);
+    assert_string_equal(out.spec.copies[0].path, "/out");
+    assert_false(out.spec.copies[1].out);
+    assert_int_equal(out.spec.copies[1].root, 5);
+    assert_string_equal(out.spec.copies[1].name, "name");
     assert_true(out.spec.dropped_capabilities == (1ULL << 40 | 1));
     assert_int_equal(out.spec.n_rlimits, 1);
     assert_true(out.spec.rlimits[0].hard == UINT64_MAX);
@@ -391,6 +400,7 @@ static void events_come_out_as_they_went_in(void **state)
                                         .called = true};
     memset(in.report.failed_step, 's', sizeof(in.report.failed_step) - 1);
     memset(in.report.error, 'e', sizeof(in.report.error) - 1);
+    memset(in.report.copy_error, 'c', sizeof(in.report.copy_error) - 1);
     assert_int_equal(event_encode(&in, &b), 0);
     assert_int_equal(event_decode(b.data, b.size, &out, NULL), 0);
     assert_int_equal(out.type, EVENT_EXITED);

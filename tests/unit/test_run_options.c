@@ -84,7 +84,9 @@ static void numbers_and_names_are_strict(void **state)
         {"ulimit", "core=2:1"}, {"cap-drop", "root"},
         {"network", "host"},    {"tmpfs", "tmp"},
         {"tmpfs", "/t:mode=9"}, {"security-opt", "seccomp="},
-        {"pids-limit", "many"},
+        {"pids-limit", "many"}, {"copy-in", "/a:b"},
+        {"copy-out", "a:/b"},   {"copy-out", "/a:"},
+        {"copy-in", "a:/b:c"},  {"copy-in", "/a"},
     };
     struct run_options o;
 
@@ -103,6 +105,9 @@ static void numbers_and_names_are_strict(void **state)
     assert_true(o.dropped_capabilities == 1U << 13);
     assert_int_equal(apply(&o, "ulimit", "nofile=64:unlimited"), 0);
     assert_true(o.rlimits[0].soft == 64 && o.rlimits[0].hard == UINT64_MAX);
+    assert_int_equal(apply(&o, "copy-in", "dir/.:/x/"), 0);
+    assert_true(o.copies[0].content && !o.copies[0].out);
+    assert_string_equal(o.copies[0].inside, "/x");
     assert_int_equal(apply(&o, "pids-limit", "-1"), 0);
     assert_true(o.pids == 0);
     run_options_clear(&o);

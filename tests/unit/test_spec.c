@@ -136,6 +136,17 @@ static void sources_and_targets_are_named_where_they_are_wrong(void **state)
     fill(&spec);
     set(&spec.mounts[0].dirs[0].path, "../x");
     refused(&spec, -EINVAL, "mounts[0].dirs[0].path has a \"..\" component");
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+        fill(&spec);
+        assert_int_equal(sandbox_spec_add_copy(&spec, true, 0, "x", own[i]), 0);
+        refused(&spec, -EINVAL, "copies[0].path lies in /proc, /sys or /dev");
+    }
+    fill(&spec);
+    assert_int_equal(sandbox_spec_add_copy(&spec, true, 0, "..", "/x"), 0);
+    refused(&spec, -EINVAL, "copies[0].name has a \"..\" component");
+    fill(&spec);
+    assert_int_equal(sandbox_spec_add_copy(&spec, true, 0, "a/b", "/x"), 0);
+    refused(&spec, -EINVAL, "copies[0].name has a slash");
     fill(&spec);
     set(&spec.cwd, "task");
     refused(&spec, -EINVAL, "cwd is not absolute");

@@ -29,6 +29,7 @@
 #define SANDBOX_RLIMITS_MAX  16 /* the kernel's RLIM_NLIMITS */
 #define SANDBOX_STEP_MAX     64
 #define SANDBOX_ID_RANGE     65536U /* ids 0..65535 of a container */
+#define SANDBOX_COPIES_MAX   64
 #define SANDBOX_MODE_MAX     07777U
 #define SANDBOX_BYTES_MAX    ((uint64_t)1 << 50) /* far beyond any host; sums cannot overflow */
 #define SANDBOX_TIME_MAX     ((uint64_t)1 << 50) /* 35 years in microseconds, for the same reason */
@@ -86,6 +87,19 @@ struct sandbox_mount {
     size_t n_dirs;
 };
 
+/** A file or a directory with everything below it that is copied into a sandbox before its program
+ * starts, or out of it when all of it has ended, whatever ended it. Neither counts towards its
+ * limits but that on the disk. The bounds of copytree.h hold for each. */
+struct sandbox_copy {
+    bool out;
+    uint32_t root; /* of the launcher. IN: what is copied; OUT: the directory that it is copied to,
+                      which must not be a read-only one */
+    char *name;    /* of the copy in the directory it gets into; NULL: not the directory is copied
+                      but its content. IN: only where `path` is a directory already; else the
+                      copy is what `path` names */
+    char *path;    /* absolute, inside. IN: made, with what leads to it, where it is missing */
+};
+
 enum sandbox_network {
     SANDBOX_NETWORK_NONE,   /* own network namespace, loopback up */
     SANDBOX_NETWORK_PARENT, /* the parent sandbox's network namespace */
@@ -131,6 +145,8 @@ struct sandbox_spec {
     char **layers;
     struct sandbox_mount *mounts;
     size_t n_mounts;
+    struct sandbox_copy *copies;
+    size_t n_copies;
 
     /* The program. */
     char **argv; /* argv[0] is looked up in env's PATH inside the container unless it has a '/' */
@@ -175,6 +191,10 @@ int sandbox_spec_copy(const struct sandbox_spec *spec, struct sandbox_spec *ret)
 struct sandbox_mount *sandbox_spec_add_mount(struct sandbox_spec *spec,
                                              enum sandbox_mount_kind kind, uint32_t root,
                                              const char *source, const char *target);
+
+/** Appends a copy with copies of NAME (may be NULL) and PATH; -ENOMEM, -E2BIG. */
+int sandbox_spec_add_copy(struct sandbox_spec *spec, bool out, uint32_t root, const char *name,
+                          const char *path);
 
 /** Appends a directory to be made below MOUNT; 0, -ENOMEM, -E2BIG. */
 int sandbox_mount_add_dir(struct sandbox_mount *mount, const char *path, uint32_t mode);
@@ -246,8 +266,9 @@ struct sandbox_report {
     uint64_t throttled_usec;
     uint64_t output_bytes; /* delivered to stdout and stderr; only with limits.output_bytes */
     struct sandbox_pressure cpu_pressure, memory_pressure, io_pressure;
-    bool called; /* it connected to the (first) socket that it was given by a
-                    SANDBOX_MOUNT_PARENT, and its parent holds the connection still */
+    char copy_error[ERROR_TEXT_MAX]; /* why something could not be copied out; "": nothing failed */
+    bool called;                     /* it connected to the (first) socket that it was given by a
+                                        SANDBOX_MOUNT_PARENT, and its parent holds the connection still */
 };
 
 /** Zeroes REPORT and makes all its counters SANDBOX_ABSENT; the times are 0. */
