@@ -111,7 +111,7 @@ static bool oom_notice_is_ready(struct cgroup *cg)
     struct pollfd p = {cgroup_oom_fd(cg, &events), 0, 0};
 
     p.events = (short)events;
-    return poll(&p, 1, 1000) == 1;
+    return poll(&p, 1, (int)(1000 * time_scale())) == 1;
 }
 
 static void limits_are_in_force_before_anybody_is_inside(void **state)
@@ -380,7 +380,7 @@ static void becoming_empty_wakes_the_poll(void **state)
     p = (struct pollfd){cgroup_events_fd(f->cg), POLLPRI, 0};
     assert_int_equal(poll(&p, 1, 0), 0);
     kill(pid, SIGKILL);
-    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(poll(&p, 1, (int)(5000 * time_scale())), 1);
     wait_until_empty(f->cg);
     assert_int_equal(wait_status(pid), 256 + SIGKILL);
 }

@@ -65,7 +65,7 @@ static int tear_down(void **state)
     int left = 0;
 
     fd_write_file(f->host->dirs[CGROUP_V2].fd, "cgroup.kill", "1");
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0; tries < 10000; tries++) {
         left = 0;
         for (size_t i = 0; i < f->n; i++)
             left += unlinkat(f->host->dirs[i].fd, "place", AT_REMOVEDIR) < 0 && errno != ENOENT;
@@ -251,7 +251,7 @@ static int meet_a_stranger(struct fixture *f)
 static int become_another_program(struct fixture *f)
 {
     (void)f;
-    execl("/bin/sleep", "sleep", "60", (char *)NULL);
+    execl("/bin/sleep", "sleep", "600", (char *)NULL);
     return 121;
 }
 

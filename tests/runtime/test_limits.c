@@ -331,7 +331,7 @@ static void memory_goes_before_time_and_a_request_before_both(void **state)
 static void the_clock_hit_first_is_the_verdict(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.cpu_time_usec = 500 * MSEC,
+    const struct sandbox_limits limits = {.cpu_time_usec = 500 * MSEC * time_scale(),
                                           .wall_time_usec = 100 * MSEC};
     struct sandbox_report report = {0};
 

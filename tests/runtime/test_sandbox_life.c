@@ -157,7 +157,8 @@ static void processes_are_bounded(void **state)
     struct run r;
 
     (void)state;
-    run_init(&r, "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done 2>&1; ls -d /proc/[0-9]* | wc -l");
+    run_init(&r,
+             "for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done 2>&1; ls -d /proc/[0-9]* | wc -l");
     r.spec.limits.pids = 6;
     run_start(&r);
     run_wait(&r);
@@ -171,7 +172,7 @@ static int processes_of_the_range(void)
 {
     int n = 0;
 
-    for (int tries = 0; tries < 100; tries++) {
+    for (int tries = 0; tries < 1000; tries++) {
         n = count_processes_of(H.first_id, SANDBOX_ID_RANGE);
         if (n == 0)
             break;

@@ -189,7 +189,7 @@ static void an_excess_of_the_last_moment_counts(void **state)
 /* A program that never reads is not waited for by anybody, and a kill ends the waiting. */
 static void a_kill_does_not_wait_for_the_reader(void **state)
 {
-    uint64_t end = clock_monotonic_usec() + 2 * USEC_PER_SEC;
+    uint64_t end = clock_monotonic_usec() + USEC_PER_SEC;
     struct run r;
 
     (void)state;
@@ -222,7 +222,8 @@ static void a_share_of_a_cpu_is_kept_and_its_waits_are_told(void **state)
     assert_int_equal(verdict_of(&r), SANDBOX_WALL_TIMEOUT);
     /* A fiftieth of the time, and a few ticks more. */
     assert_in_range(r.report.user_usec + r.report.system_usec, 0,
-                    r.report.wall_usec / 50 + 100 * USEC_PER_MSEC);
+                    r.report.wall_usec / 50 +
+                        MIN(scaled_usec(100 * USEC_PER_MSEC), 500 * USEC_PER_MSEC));
     assert_true(r.report.throttled_periods != SANDBOX_ABSENT && r.report.throttled_periods > 0);
     assert_true(r.report.throttled_usec != SANDBOX_ABSENT && r.report.throttled_usec > 0);
     run_clear(&r);
@@ -322,8 +323,8 @@ static void the_report_tells_of_waiting_for_a_cpu(void **state)
     }
     run_init(&r, "while :; do :; done & while :; do :; done & while :; do :; done");
     r.spec.limits.cpus[0] = 1;
-    r.spec.limits.wall_time_usec = 300 * USEC_PER_MSEC;
-    assert_int_equal(verdict_of(&r), SANDBOX_WALL_TIMEOUT);
+    r.spec.limits.cpu_time_usec = 300 * USEC_PER_MSEC;
+    assert_int_equal(verdict_of(&r), SANDBOX_CPU_TIMEOUT);
     if (r.report.cpu_pressure.some_usec != SANDBOX_ABSENT)
         assert_in_range(r.report.cpu_pressure.some_usec, 50 * USEC_PER_MSEC,
                         r.report.wall_usec * 2);

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from harness import case
+from harness import case, host
 
 ALWAYS = {
     "kernel", "sealed program", "namespaces", "ids", "cgroups", "swap", "store", "scratch", "seccomp",
@@ -19,7 +19,7 @@ class Check(case.SystemTest):
                  "--tmpdir", self.directory + "/scratch", *words]
         script = f'set -e; mount --make-rprivate /; {before}\nexec "$@"'
         done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *words], capture_output=True,
-                              text=True, timeout=60, check=False)
+                              text=True, timeout=60 * host.time_scale(), check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         report = json.loads(done.stdout)
         self.assertEqual(report["fit"], status == 0)
@@ -61,7 +61,7 @@ class Check(case.SystemTest):
                  "--share-store", "--store", case.shared_store(), "tcp://127.0.0.1:1"]
         script = f'mount --make-rprivate /; {self.overlay()}; exec "$@"'
         done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *words], capture_output=True,
-                              text=True, timeout=60, check=False)
+                              text=True, timeout=60 * host.time_scale(), check=False)
         self.assert_one_line(done, "this host is not fit: scratch: ", "mend it by: ")
 
     def test_store_without_id_mapped_mounts_fails(self):
@@ -84,7 +84,7 @@ class Check(case.SystemTest):
 
     def test_without_root_that_is_the_failure(self):
         words = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", case.DOCKLESS]
-        done = subprocess.run([*words, "check"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*words, "check"], capture_output=True, text=True, timeout=60 * host.time_scale(), check=False)
         self.assertEqual(done.returncode, 1)
         self.assertTrue(done.stdout.startswith("fail  root "), done.stdout + done.stderr)
 

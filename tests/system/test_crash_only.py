@@ -16,7 +16,7 @@ class CrashOnly(case.SystemTest):
         super().setUp()
         self.random = random.Random(os.environ.get("DOCKLESS_TEST_SEED", "1"))
         self.quick = self.courses.says("course/quick", SUCCESS)
-        run = "(while :; do :; done) & setsid sleep 60 & sleep 60"
+        run = "(while :; do :; done) & setsid sleep 600 & sleep 600"
         self.slow = self.courses.add("course/slow", run=run)
 
     def agent_at_work(self):
@@ -26,7 +26,7 @@ class CrashOnly(case.SystemTest):
             self.backend.new_job(self.slow)
         for _ in range(5):
             self.backend.new_job(self.quick)
-        end = time.monotonic() + self.random.uniform(0, 0.25) * host.time_scale()
+        end = time.monotonic() + self.random.uniform(0, 0.25) * min(host.time_scale(), 3)
         while time.monotonic() < end:
             self.backend.step(end - time.monotonic())
         return agent
@@ -76,8 +76,7 @@ class CrashOnly(case.SystemTest):
 
     def test_a_running_agent_is_not_swept_by_another_start(self):
         first = self.start_agent()
-        slow = self.courses.add("course/waits", run="sleep 2; cat says", says=SUCCESS)
-        job = self.backend.new_job(slow)
+        job = self.backend.new_job(self.slow, limits={"time": 600, "hard_time": 600})
         self.backend.wait_started(job)
         other = case.Backend()
         self.addCleanup(other.close)
@@ -85,8 +84,9 @@ class CrashOnly(case.SystemTest):
         self.agents.append(second)
         other.wait_hello()
         self.assertEqual(second.stop(), 0)
-        self.assertEqual(self.backend.wait_done(job)["result"], ("success", "done"))
         self.assertIsNone(first.process.poll())
+        self.backend.kill_job(job)
+        self.assertEqual(self.backend.wait_done(job)["result"], ("killed", ""))
 
 
 if __name__ == "__main__":

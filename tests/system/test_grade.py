@@ -11,7 +11,7 @@ name: Sum
 environment_id: raw
 environment_type: docker
 environment_parameters:
-  limits: {time: 2, hard_time: 4, memory: 64}
+  limits: {time: 20, hard_time: 60, memory: 64}
 problems:
   q1: {type: code}
 """
@@ -54,7 +54,7 @@ class Grade(case.SystemTest):
         self.assertEqual(self.grade_task(self.add(says=b"")).returncode, 1)
 
     def test_the_limits_of_the_task_apply(self):
-        done = self.grade_task(self.add(run="sleep 60", yaml=TASK.replace("hard_time: 4", "hard_time: 1")))
+        done = self.grade_task(self.add(run="sleep 600", yaml=TASK.replace("hard_time: 60", "hard_time: 1")))
         self.assertEqual(done.returncode, 1)
         self.assertIn("timeout", done.stdout)
 

@@ -3,7 +3,6 @@
 import os
 
 from harness import case, host
-from harness.tasks import SUCCESS
 
 CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
@@ -41,14 +40,15 @@ class Privileges(case.SystemTest):
             self.assertEqual((st.st_uid, st.st_gid), (0, 0))
 
     def test_agent_launcher_and_container_share_no_user(self):
-        task = self.courses.add("course/task", run="sleep 3; cat says", says=SUCCESS)
-        job = self.backend.new_job(task)
+        task = self.courses.add("course/task", run="sleep 900")
+        job = self.backend.new_job(task, limits={"hard_time": 900})
         self.backend.wait_started(job)
         users = {host.status_field(pid, "Uid").split()[0] for pid in (self.agent.pid, self.agent.launcher)}
-        self.assertTrue(host.wait_until(lambda: self.sleeper() is not None, 5))
+        self.backend.wait(lambda: self.sleeper() is not None, "container")
         users.add(host.status_field(self.sleeper(), "Uid").split()[0])
         self.assertEqual(len(users), 3, users)
-        self.assertEqual(self.backend.wait_done(job)["result"], ("success", "done"))
+        self.backend.kill_job(job)
+        self.assertEqual(self.backend.wait_done(job)["result"], ("killed", ""))
 
     def sleeper(self):
         for pid in host.descendants(self.agent.launcher):

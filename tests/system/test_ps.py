@@ -5,7 +5,7 @@ import subprocess
 
 from harness import case, host, sandboxes
 
-RUN = "#!/bin/sh\nsleep 60\n"
+RUN = "#!/bin/sh\nsleep 600\n"
 
 
 class Ps(sandboxes.RunTest):
@@ -16,7 +16,7 @@ class Ps(sandboxes.RunTest):
 
     def start(self, name):
         process = self.popen(
-            "sh", "-c", "echo up; sleep 60", options=["--name", name], stdout=subprocess.PIPE
+            "sh", "-c", "echo up; sleep 600", options=["--name", name], stdout=subprocess.PIPE
         )
         self.assertEqual(process.stdout.readline(), b"up\n")
         process.stdout.close()
@@ -26,7 +26,7 @@ class Ps(sandboxes.RunTest):
         names = [f"{self.id()}-{i}" for i in range(2)]
         first, second = [self.start(name) for name in names]
         entry = self.listed()[names[0]]
-        self.assertEqual(entry["command"], ["sh", "-c", "echo up; sleep 60"])
+        self.assertEqual(entry["command"], ["sh", "-c", "echo up; sleep 600"])
         self.assertTrue(host.describe(entry["pid"]).split()[1] in ("init", "dockless"), entry)
         self.assertIn(names[1], self.listed())
         self.assertIn(names[1], case.run("ps").stdout)
