@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 
 #define MSEC USEC_PER_MSEC
@@ -248,6 +249,65 @@ static void a_stopped_program_still_meets_its_wall_limit(void **state)
     assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
 }
 
+static int burn_nicely(uint64_t unused)
+{
+    return nice(19) != 19 ? 5 : burn(unused);
+}
+
+static void a_low_priority_saves_no_cpu_time(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.cpu_time_usec = 200 * MSEC};
+    struct sandbox_report report = {0};
+
+    start(f, &limits, burn_nicely, 0);
+    assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
+    assert_in_range(cpu_used(f), 200 * MSEC, (200 + 20 * time_scale()) * MSEC);
+}
+
+/* Traces a child that stops at once; GO: lets it burn, stopped again every few milliseconds. */
+static int trace_a_child(uint64_t go)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+            _exit(5);
+        raise(SIGSTOP);
+        _exit(burn(0));
+    }
+    for (;;) {
+        int status;
+        if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+            return 6;
+        if (!go)
+            return sleep_on(0);
+        if (ptrace(PTRACE_CONT, pid, NULL, NULL) < 0)
+            return 7;
+        usleep(2000);
+        kill(pid, SIGSTOP);
+    }
+}
+
+static void a_traced_program_still_meets_its_limits(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits cpu = {.cpu_time_usec = 200 * MSEC};
+    const struct sandbox_limits wall = {.wall_time_usec = 200 * MSEC};
+    struct sandbox_report report = {0};
+
+    start(f, &cpu, trace_a_child, true);
+    assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
+    assert_in_range(cpu_used(f), 200 * MSEC, (200 + 20 * time_scale()) * MSEC);
+    limits_stop(TAKE_PTR(f->limits));
+    cgroup_destroy(TAKE_PTR(f->cg));
+    f->over = false;
+
+    start(f, &wall, trace_a_child, false);
+    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+    assert_in_range(report.wall_usec, 200 * MSEC, (200 + 25 * time_scale()) * MSEC);
+}
+
 /* The looks are spaced for the time the budget lasts; a program that ends between two of them has
  * still used what it has used. */
 static void an_excess_between_two_looks_counts(void **state)
@@ -390,16 +450,11 @@ static void precedence_is_not_inherited(void **state)
     assert_int_equal(report.exit_code, 0);
 }
 
-/* When the kill of a sleeper with a wall limit was sent, in microseconds after it was due, with
- * hogs on all CPUs. */
-static uint64_t kill_beside_hogs(struct fixture *f)
-{
-    const struct sandbox_limits limits = {.wall_time_usec = 100 * MSEC};
-    const struct sched_param ordinary = {0};
-    pid_t hogs[8];
-    uint64_t now = 0;
+#define HOGS 8
 
-    for (size_t i = 0; i < ARRAY_SIZE(hogs); i++) {
+static void start_hogs(pid_t *hogs)
+{
+    for (size_t i = 0; i < HOGS; i++) {
         hogs[i] = fork();
         if (hogs[i] == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -407,16 +462,34 @@ static uint64_t kill_beside_hogs(struct fixture *f)
         }
     }
     limits_take_precedence();
+}
+
+static void end_hogs(const pid_t *hogs)
+{
+    const struct sched_param ordinary = {0};
+
+    sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    for (size_t i = 0; i < HOGS; i++) {
+        kill(hogs[i], SIGKILL);
+        wait_status(hogs[i]);
+    }
+}
+
+/* When the kill of a sleeper with a wall limit was sent, in microseconds after it was due, with
+ * hogs on all CPUs. */
+static uint64_t kill_beside_hogs(struct fixture *f)
+{
+    const struct sandbox_limits limits = {.wall_time_usec = 100 * MSEC};
+    pid_t hogs[HOGS];
+    uint64_t now = 0;
+
+    start_hogs(hogs);
     start(f, &limits, sleep_on, 0);
     while (now < f->started + limits.wall_time_usec) {
         sd_event_run(f->event, UINT64_MAX);
         now = clock_monotonic_usec();
     }
-    sched_setscheduler(0, SCHED_OTHER, &ordinary);
-    for (size_t i = 0; i < ARRAY_SIZE(hogs); i++) {
-        kill(hogs[i], SIGKILL);
-        wait_status(hogs[i]);
-    }
+    end_hogs(hogs);
     return now - f->started - limits.wall_time_usec;
 }
 
@@ -427,6 +500,23 @@ static void hogs_on_every_cpu_delay_no_limit(void **state)
 
     assert_in_range(kill_beside_hogs(f), 0, 5 * MSEC * time_scale());
     assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+}
+
+/* It gets a fifth of a CPU or less, and is charged for that only. */
+static void hogs_on_every_cpu_cost_no_cpu_time(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.cpu_time_usec = 150 * MSEC};
+    struct sandbox_report report = {0};
+    enum sandbox_verdict verdict;
+    pid_t hogs[HOGS];
+
+    start_hogs(hogs);
+    start(f, &limits, burn, 0);
+    verdict = finish(f, &report);
+    end_hogs(hogs);
+    assert_int_equal(verdict, SANDBOX_CPU_TIMEOUT);
+    assert_in_range(cpu_used(f), 150 * MSEC, (150 + 20 * time_scale()) * MSEC);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -442,6 +532,8 @@ int main(void)
         TEST(sleeping_costs_no_cpu_time),
         TEST(wall_time_beyond_the_limit_ends_it),
         TEST(a_stopped_program_still_meets_its_wall_limit),
+        TEST(a_low_priority_saves_no_cpu_time),
+        TEST(a_traced_program_still_meets_its_limits),
         TEST(an_excess_between_two_looks_counts),
         TEST(memory_beyond_the_limit_ends_it),
         TEST(a_childs_excess_ends_the_whole),
@@ -451,6 +543,7 @@ int main(void)
         TEST(clocks_stand_still_once_the_program_has_ended),
         TEST(precedence_is_not_inherited),
         TEST(hogs_on_every_cpu_delay_no_limit),
+        TEST(hogs_on_every_cpu_cost_no_cpu_time),
     };
 
     if (geteuid() != 0)

@@ -2,13 +2,16 @@
  *
  *   known burn MILLISECONDS     CPU time
  *   known allocate MIB          memory, all of it touched
- *   known write MIB FILE        bytes to the disk below FILE, past the page cache */
+ *   known write MIB FILE        bytes to the disk below FILE, past the page cache
+ *   known tell MILLISECONDS MIB both of the first two, between two lines of input; before and after
+ * it says how many microseconds it has had of the CPU by getrusage() */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +40,7 @@ static int allocate(size_t size)
     /* Huge pages would be more than was asked for. */
     madvise(memory, size, MADV_NOHUGEPAGE);
     memset(memory, 1, size);
-    return 0;
+    return munmap(memory, size) < 0;
 }
 
 static int write_out(size_t mib, const char *path)
@@ -54,6 +57,31 @@ static int write_out(size_t mib, const char *path)
     return close(fd) < 0;
 }
 
+/* Says what was used so far, and waits for a line. Returns the microseconds, negative on failure.
+ */
+static long long say(void)
+{
+    struct rusage usage;
+    long long used;
+    char byte;
+
+    if (getrusage(RUSAGE_SELF, &usage) < 0)
+        return -1;
+    used = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_usec;
+    printf("%lld\n", used);
+    fflush(stdout);
+    return read(STDIN_FILENO, &byte, 1) == 1 ? used : -1;
+}
+
+static int tell(long milliseconds, size_t size)
+{
+    long long before = say();
+
+    return before < 0 || burn(before / 1000 + milliseconds) != 0 || allocate(size) != 0 ||
+           say() < 0;
+}
+
 int main(int argc, char **argv)
 {
     long amount = argc > 2 ? strtol(argv[2], NULL, 10) : -1;
@@ -64,5 +92,7 @@ int main(int argc, char **argv)
         return allocate((size_t)amount * MIB);
     if (argc == 4 && strcmp(argv[1], "write") == 0)
         return write_out((size_t)amount, argv[3]);
+    if (argc == 4 && strcmp(argv[1], "tell") == 0)
+        return tell(amount, (size_t)strtol(argv[3], NULL, 10) * MIB);
     return 2;
 }

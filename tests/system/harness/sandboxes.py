@@ -51,12 +51,17 @@ class RunTest(case.SystemTest):
             preexec_fn=lambda: host.Cgroup.enter(places),
             **keywords,
         )
-        done.report = None
-        if os.path.exists(self.report_file):
-            with open(self.report_file, encoding="utf-8") as file:
-                done.report = json.load(file)
-            os.unlink(self.report_file)
+        done.report = self.take_report()
         return done
+
+    def take_report(self):
+        """The report of the run before, if there is one."""
+        if not os.path.exists(self.report_file):
+            return None
+        with open(self.report_file, encoding="utf-8") as file:
+            report = json.load(file)
+        os.unlink(self.report_file)
+        return report
 
     def output(self, *words, **keywords):
         """What a command that succeeds prints."""
