@@ -88,15 +88,27 @@ static void start(struct fixture *f, const struct sandbox_limits *limits, child_
     assert_true(sd_event_add_child(f->event, NULL, f->pid, WEXITED, on_end, f) >= 0);
 }
 
-/* Runs the loop until the first process has ended and the cgroup is empty; returns the verdict. */
+/* After limits_take_precedence(): nobody who waits busily may be before those it waits for. */
+static void be_ordinary(void)
+{
+    const struct sched_param ordinary = {0};
+
+    sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    setpriority(PRIO_PROCESS, 0, 0);
+}
+
+/* Runs the loop as a launcher does until the first process has ended and the cgroup is empty;
+ * returns the verdict. */
 static enum sandbox_verdict finish(struct fixture *f, struct sandbox_report *report)
 {
     uint64_t end = clock_monotonic_usec() + 20 * USEC_PER_SEC * time_scale();
 
+    limits_take_precedence();
     while (!f->over)
         assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
     report->wall_usec = clock_monotonic_usec() - f->started;
     cgroup_kill(f->cg);
+    be_ordinary();
     while (cgroup_is_empty(f->cg) != 1)
         assert_true(clock_monotonic_usec() < end);
     limits_verdict(f->limits, f->ended.si_code, f->ended.si_status, report);
@@ -466,9 +478,7 @@ static void start_hogs(pid_t *hogs)
 
 static void end_hogs(const pid_t *hogs)
 {
-    const struct sched_param ordinary = {0};
-
-    sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    be_ordinary();
     for (size_t i = 0; i < HOGS; i++) {
         kill(hogs[i], SIGKILL);
         wait_status(hogs[i]);
