@@ -32,11 +32,12 @@ static void print(enum log_level level, const char *text)
         fprintf(stderr, "%s: %s\n", log_name, text);
 }
 
-/* A second's worth of lines at most: a job must not be able to fill the disk through our log. */
-static int within_budget(void)
+/* A second's worth of lines at most: a job must not be able to fill the disk through our log. Each
+ * level has its own, so that nobody hides an error behind other lines. */
+static int within_budget(enum log_level level)
 {
     static uint64_t second;
-    static unsigned printed, dropped;
+    static unsigned printed[LOG_LEVEL_DEBUG + 1], dropped;
     uint64_t now = clock_monotonic_usec() / USEC_PER_SEC;
     char text[80];
 
@@ -46,10 +47,11 @@ static int within_budget(void)
             print(LOG_LEVEL_WARNING, text);
         }
         second = now;
-        printed = dropped = 0;
+        memset(printed, 0, sizeof(printed));
+        dropped = 0;
     }
-    if (printed < LOG_BURST)
-        return ++printed, 1;
+    if (printed[level] < LOG_BURST)
+        return ++printed[level], 1;
     dropped++;
     return 0;
 }
@@ -59,7 +61,7 @@ void log_line(enum log_level level, const char *format, ...)
     char text[LOG_LINE_MAX];
     va_list ap;
 
-    if (!log_enabled(level) || !within_budget())
+    if (!log_enabled(level) || !within_budget(level))
         return;
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);

@@ -15,8 +15,8 @@ void log_setup(enum log_level most, const char *name);
 int log_enabled(enum log_level level);
 
 /** Prints one line; control characters in it are shown as "?" so that foreign text cannot forge
- * lines. At most LOG_BURST lines are printed a second, then one line tells how many were dropped.
- */
+ * lines. At most LOG_BURST lines of each level are printed a second, then one line tells how many
+ * were dropped. */
 void log_line(enum log_level level, const char *format, ...) _printf_(2, 3);
 
 #define LOG_BURST 200

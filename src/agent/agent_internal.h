@@ -38,6 +38,10 @@ enum job_mount { MOUNT_TASK, MOUNT_COMMON, MOUNT_SOCKETS };
 /** What a job's memory is counted in. */
 #define JOB_MIB ((uint64_t)1 << 20)
 
+/** Lines of our log that one job can cause by its requests. A grader may ask 100,000 times for what
+ * it cannot have; the first few times tell all there is to tell. */
+#define JOB_LINES_MAX 20
+
 enum job_state { JOB_RECEIVED, JOB_PREPARING, JOB_RUNNING };
 
 struct job {
@@ -59,6 +63,7 @@ struct job {
     bool kill_requested;     /* by the backend */
     bool ssh_offered;        /* AgentJobSSHDebug was sent */
     unsigned starts;         /* how often a container was asked for */
+    unsigned lines;          /* of JOB_LINES_MAX */
     const char *ending_text; /* why we end it: the crash's text; NULL: we do not */
     uint64_t received_usec;
 };
@@ -105,6 +110,8 @@ void job_kill(struct agent *a, const struct backend_message *m);
 /** Handles the launcher's answers for job J. */
 void job_probed(struct job *j, int result);
 void job_exited(struct job *j, const struct sandbox_report *report);
+/** Whether J may cause another line of the log; says so where it was the last. */
+bool job_may_log(struct job *j);
 /** Ends J without an answer: the backend has given it up. A running sandbox is killed. */
 void job_abandon(struct job *j);
 /** Ends J with an answer because the agent leaves. */

@@ -67,6 +67,15 @@ static void answer(struct job *j, struct job_done *done)
     job_free(j);
 }
 
+bool job_may_log(struct job *j)
+{
+    if (j->lines >= JOB_LINES_MAX)
+        return false;
+    if (++j->lines == JOB_LINES_MAX)
+        log_info("job %s: what else it asks for in vain is not told here", j->message.job_id.text);
+    return true;
+}
+
 /* A refusal or failure of the agent itself: no outputs, the state of the submission is handed back.
  */
 static void crash(struct job *j, const char *text)
@@ -139,7 +148,8 @@ static const char *refusal(const struct job *j)
 /* The container is killed, and the report of its end is answered with TEXT. */
 static void end_with(struct job *j, const char *text)
 {
-    log_info("job %s: %s", j->message.job_id.text, text);
+    if (job_may_log(j))
+        log_info("job %s: %s", j->message.job_id.text, text);
     j->ending_text = text;
     launcher_kill(j->agent->launcher, j->id);
 }
@@ -173,7 +183,7 @@ static int on_body(void *userdata, const uint8_t *body, size_t size)
     struct error e = ERROR_INIT;
     int r = container_message_decode(j->environment->generation, body, size, &message, &e);
 
-    if (r < 0)
+    if (r < 0 && job_may_log(j))
         log_info("job %s: message from the grader: %s", j->message.job_id.text, e.text);
     if (r == 0 && message.type == CONTAINER_RESULT) {
         j->result.max = WIRE_FRAME_MAX;

@@ -12,6 +12,8 @@
 /* ZeroMQ connects again by itself, and sends on the new connection what was left of the old one, in
  * front of any hello. It must not do so before we have noticed the break and closed the socket. */
 #define RECONNECT_MSEC 1000
+/* sd-event's own, a quarter of a second, would lie between the rounds of a flood. */
+#define ACCURACY_USEC 1
 /* Frames handled in one round of the event loop, so that a flood does not starve timers and
  * containers. */
 #define FRAMES_PER_ROUND 64
@@ -273,7 +275,8 @@ int link_open(sd_event *event, void *context, const char *address,
         r = sd_event_add_post(event, &l->post, on_post, l);
         if (r >= 0)
             r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC,
-                                  clock_monotonic_usec() + HEARTBEAT_USEC, 0, on_timer, l);
+                                  clock_monotonic_usec() + HEARTBEAT_USEC, ACCURACY_USEC, on_timer,
+                                  l);
         if (r < 0)
             error_sys(e, r, "timer of the link");
     }

@@ -88,7 +88,7 @@ static const char *user_of(const struct container_message *m)
 }
 
 /* Whether the login can be told; where not, the log says why. */
-static bool is_acceptable(const struct job *j, uint16_t port, const struct container_message *m)
+static bool is_acceptable(struct job *j, uint16_t port, const struct container_message *m)
 {
     const char *why = NULL;
 
@@ -98,7 +98,7 @@ static bool is_acceptable(const struct job *j, uint16_t port, const struct conta
         why = "one was offered already";
     else if (strlen(user_of(m)) > SSH_TEXT_MAX || strlen(m->ssh_key) > SSH_TEXT_MAX)
         why = "its user or password is too long";
-    if (why)
+    if (why && job_may_log(j))
         log_info("job %s: a login by ssh is not passed on: %s", j->message.job_id.text, why);
     return !why;
 }

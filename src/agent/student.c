@@ -69,7 +69,7 @@ static void send_to_grader(struct job *j, int r, const struct buffer *frame)
 {
     if (r == 0)
         r = conversation_send(j->conversation, frame);
-    if (r < 0)
+    if (r < 0 && job_may_log(j))
         log_warning("job %s: an answer to run_student is lost: %s", j->message.job_id.text,
                     strerror(-r));
 }
@@ -206,7 +206,8 @@ void student_request(struct job *j, const struct container_message *m)
     struct student *s;
 
     if (why) {
-        log_info("job %s: run_student: %s", j->message.job_id.text, why);
+        if (job_may_log(j))
+            log_info("job %s: run_student: %s", j->message.job_id.text, why);
         student_refuse(j, m->socket_id);
         return;
     }
@@ -216,7 +217,8 @@ void student_request(struct job *j, const struct container_message *m)
         return;
     }
     if (submit(s, &e) < 0) {
-        log_error("job %s: student container: %s", j->message.job_id.text, e.text);
+        if (job_may_log(j))
+            log_error("job %s: student container: %s", j->message.job_id.text, e.text);
         s->retval = RETVAL_FAILED;
         answer(s);
     }
@@ -259,7 +261,8 @@ static void call(struct student *s)
 
     s->state = STUDENT_CALLING;
     if (!path || launcher_connect(j->agent->launcher, s->id, j->id, MOUNT_SOCKETS, path, &e) < 0) {
-        log_error("job %s: calling the grader: %s", j->message.job_id.text, e.text);
+        if (job_may_log(j))
+            log_error("job %s: calling the grader: %s", j->message.job_id.text, e.text);
         answer(s);
     }
 }
@@ -272,7 +275,7 @@ void student_exited(struct student *s, const struct sandbox_report *report)
               s->job->message.job_id.text, s->container_id, sandbox_verdict_name(report->verdict),
               (double)(report->user_usec + report->system_usec) / (double)USEC_PER_SEC,
               (double)report->wall_usec / (double)USEC_PER_SEC);
-    if (report->verdict == SANDBOX_START_FAILED)
+    if (report->verdict == SANDBOX_START_FAILED && job_may_log(s->job))
         log_warning("job %s: student container: %s: %s", s->job->message.job_id.text,
                     report->failed_step, report->error);
     s->retval = retval_of(report);

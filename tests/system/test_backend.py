@@ -134,6 +134,30 @@ class Link(case.SystemTest):
         self.assertEqual(len(self.backend.hellos), 1)
         self.assertIsNone(agent.process.poll())
 
+    def test_a_flood_of_garbage_does_not_fill_the_log(self):
+        number = 5000
+        agent = self.start_agent()
+        start = time.monotonic()
+        for _ in range(number // 500):
+            for _ in range(500):
+                self.backend.send_raw(b"garbage")
+            self.backend.serve(0.01)
+        task = self.courses.says("course/task", SUCCESS)
+        self.assertEqual(self.grade(task)["result"], ("success", "done"))
+        seconds = time.monotonic() - start
+        self.assertLess(seconds, 10 * host.time_scale())  # no pause lies between rounds of frames
+        lines = agent.messages().splitlines()
+        told = [line for line in lines if "message from the backend" in line]
+        self.assertLessEqual(len(told), 200 * (int(seconds) + 2))
+        self.assertLess(len(told), number / 2)
+        # The next second's first line says so.
+        for _ in range(100):
+            self.backend.send_raw(b"garbage")
+            self.backend.serve(0.05)
+            if "lines were dropped" in agent.messages():
+                break
+        self.assertIn("lines were dropped", agent.messages())
+
     def test_a_broken_job_with_an_id_is_answered(self):
         self.start_agent()
         self.backend.jobs["broken"] = "sent"

@@ -326,6 +326,10 @@ class Requests(case.SystemTest):
     def test_a_hundred_thousand_requests_are_each_answered(self):
         number = 100000
         self.assert_answered(request(environment="nosuch") * number, retval(254) * number)
+        # ... but not each told to the administrator.
+        lines = self.agents[0].messages().splitlines()
+        self.assertLessEqual(len([line for line in lines if "run_student" in line]), 20)
+        self.assertTrue(any("not told here" in line for line in lines), lines)
 
     def test_a_flood_of_requests_with_a_missing_socket_starts_no_more_than_allowed(self):
         task = self.courses.add(

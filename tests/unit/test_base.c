@@ -7,13 +7,16 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fdio.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void errors_grow_outwards(void **state)
 {
@@ -189,6 +192,33 @@ static void trees_of_any_depth_are_removed(void **state)
     assert_int_equal(access(dir, F_OK), -1);
 }
 
+/* Nobody fills the disk through our log, and nobody hides an error in a flood. */
+static void a_flood_of_lines_is_cut_and_hides_no_error(void **state)
+{
+    _cleanup_buffer_ struct buffer b = {0};
+    FILE *file = tmpfile();
+    int real = dup(STDERR_FILENO), lines = 0;
+    uint64_t start = clock_monotonic_usec(), seconds;
+
+    (void)state;
+    assert_true(file && real >= 0);
+    fflush(stderr);
+    dup2(fileno(file), STDERR_FILENO);
+    for (int i = 0; i < 5000; i++)
+        log_warning("flood %d", i);
+    log_error("the %s is gone", "launcher\n");
+    dup2(real, STDERR_FILENO);
+    close(real);
+    seconds = (clock_monotonic_usec() - start) / USEC_PER_SEC + 2;
+    rewind(file);
+    assert_int_equal(fd_read_all(fileno(file), &b, 1 << 20), 0);
+    fclose(file);
+    for (const char *at = buffer_string(&b); (at = strstr(at, "flood")); at++)
+        lines++;
+    assert_in_range(lines, LOG_BURST, LOG_BURST * seconds);
+    assert_non_null(strstr(buffer_string(&b), "dockless: the launcher? is gone\n"));
+}
+
 static void fds_travel_and_surplus_ones_are_closed(void **state)
 {
     _cleanup_close_ int in = -EBADF, out = -EBADF;
@@ -224,6 +254,7 @@ int main(void)
         cmocka_unit_test(paths_are_cleaned_lexically),
         cmocka_unit_test(trees_are_removed_without_following_links),
         cmocka_unit_test(trees_of_any_depth_are_removed),
+        cmocka_unit_test(a_flood_of_lines_is_cut_and_hides_no_error),
         cmocka_unit_test(fds_travel_and_surplus_ones_are_closed),
     };
 
