@@ -17,6 +17,7 @@
 #include "netns.h"
 #include "rootfs.h"
 #include "transfer.h"
+#include "weaken.h"
 
 #include <linux/sched.h>
 #include <sched.h>
@@ -103,7 +104,8 @@ static int make_disk(struct sandbox *s, const struct sandbox_limits *limits, str
 {
     int fd;
 
-    if (!(abilities_wanted(limits) & s->host->abilities & LAUNCHER_LIMIT_DISK))
+    if (!(abilities_wanted(limits) & s->host->abilities & LAUNCHER_LIMIT_DISK) ||
+        weakened("disk-limit"))
         return 0;
     fd = disk_attach(&s->host->disks, s->scratch_fd, limits, e);
     if (fd < 0)

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MIB       (1UL << 20)
@@ -124,19 +125,57 @@ static int objects(void)
     return 0;
 }
 
-static int inodes(void)
+static int inodes(const char *dir)
 {
     char path[64];
 
     for (int i = 0; i < FILES_MAX; i++) {
         int fd;
-        snprintf(path, sizeof(path), "/dev/shm/%d", i);
+        snprintf(path, sizeof(path), "%s/%d", dir, i);
         fd = open(path, O_WRONLY | O_CREAT, 0600);
         if (fd < 0)
             return errno == ENOSPC ? 11 : 12;
         close(fd);
     }
     return 0;
+}
+
+/* All that disks give: bytes, then what is left of them in small pieces, long links and attributes;
+ * in the places that a program can write to, a parent's among them. Waits with what it has. */
+static int disk(unsigned long mib)
+{
+    static const char *const dirs[] = {"/tmp", "/", "/shared"};
+    static char value[3000];
+    char path[64];
+
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+        int fd;
+        snprintf(path, sizeof(path), "%s/fill", dirs[i]);
+        if (file(path, mib) == 0)
+            return 0;
+        snprintf(path, sizeof(path), "%s/more", dirs[i]);
+        fd = open(path, O_WRONLY | O_CREAT, 0600);
+        if (fd >= 0 && fallocate(fd, 0, 0, (off_t)(mib * MIB)) == 0)
+            return 0;
+        for (int n = 0; n < 200 && fd >= 0; n++) {
+            snprintf(path, sizeof(path), "user.%d", n);
+            if (fsetxattr(fd, path, value, sizeof(value), 0) < 0)
+                break;
+        }
+    }
+    puts("full");
+    return getchar() == 'x' ? 11 : 16;
+}
+
+static int files(void)
+{
+    int r = inodes("/tmp");
+
+    if (r == 0)
+        return 0;
+    r = inodes("/shared");
+    puts("full");
+    return getchar() == 'x' ? (r == 0 ? 0 : 11) : 16;
 }
 
 /* Forks that fork. */
@@ -179,7 +218,11 @@ int bomb(const char *kind, unsigned long mib)
     if (strcmp(kind, "objects") == 0)
         return objects();
     if (strcmp(kind, "inodes") == 0)
-        return inodes();
+        return inodes("/dev/shm");
+    if (strcmp(kind, "disk") == 0)
+        return disk(mib);
+    if (strcmp(kind, "files") == 0)
+        return files();
     if (strcmp(kind, "forks") == 0)
         return forks();
     if (strcmp(kind, "output") == 0)
