@@ -1,4 +1,5 @@
 #include "bridge.h"
+#include "weaken.h"
 
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -193,7 +194,7 @@ static void put_port_rules(struct netlink *n, uint32_t index)
     port = mnl_attr_nest_start(h, IFLA_PROTINFO);
     for (size_t i = 0; i < ARRAY_SIZE(off); i++)
         mnl_attr_put_u8(h, off[i], 0);
-    mnl_attr_put_u8(h, IFLA_BRPORT_ISOLATED, 1);
+    mnl_attr_put_u8(h, IFLA_BRPORT_ISOLATED, !weakened("port-isolation"));
     mnl_attr_put_u8(h, IFLA_BRPORT_LOCKED, 1); /* Linux 5.18 */
     mnl_attr_nest_end(h, port);
 }

@@ -36,6 +36,7 @@
 #include "nat.h"
 
 #include "nft.h"
+#include "weaken.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -179,8 +180,11 @@ static void match_exactly(struct nft_rule *r, const struct family *f, uint32_t o
 
 static void write_sources(const struct writer *w, const struct family *f)
 {
-    struct nft_rule r = begin(w, "early");
+    struct nft_rule r;
 
+    if (weakened("source-check"))
+        return;
+    r = begin(w, "early");
     match_family(&r, f);
     if (f->family == AF_INET || w->rules->ipv6) {
         nft_payload(&r, NFT_PAYLOAD_LL_HEADER, MAC_SIZE, MAC_SIZE, NFT_REG_1);
@@ -249,6 +253,8 @@ static void write_input(const struct writer *w)
     r = begin(w, "input");
     nft_ct_has(&r, NFT_CT_STATE, ANSWERS);
     end(&r, NF_ACCEPT);
+    if (weakened("host-filter"))
+        return;
     r = begin(w, "input");
     end_refused(&r);
 }
@@ -293,7 +299,7 @@ static void write_leaving(const struct writer *w)
         match_range(&r, false, &w->rules->allowed[i]);
         end(&r, NF_ACCEPT);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(private_ranges); i++) {
+    for (size_t i = 0; !weakened("private-ranges") && i < ARRAY_SIZE(private_ranges); i++) {
         const struct address_range range = range_of(private_ranges[i]);
         r = begin(w, "leaving");
         match_range(&r, false, &range);

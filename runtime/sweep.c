@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/text.h"
+#include "weaken.h"
 
 #include <dirent.h>
 #include <linux/magic.h>
@@ -261,6 +262,10 @@ int sweep_instances(int scratch_fd, struct error *e)
 
     if (fd < 0)
         return error_sys(e, -errno, "sweep the scratch");
+    if (weakened("sweep")) {
+        safe_close(fd);
+        return 0;
+    }
     dir = fdopendir(fd);
     if (!dir) {
         safe_close(fd);

@@ -2,6 +2,7 @@
 
 #include "base/fdio.h"
 #include "base/text.h"
+#include "weaken.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -69,7 +70,7 @@ static int parse_id(const char *text, const char *what, uint32_t *ret, struct er
 {
     uint64_t value;
 
-    if (text_parse_uint(text, ID_MAX, &value) < 0)
+    if (text_parse_uint(text, weakened("user-range") ? UINT32_MAX : ID_MAX, &value) < 0)
         return error_set(e, -ERANGE, "%s %s is not one of 0..%u", what, text, ID_MAX);
     *ret = (uint32_t)value;
     return 0;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -186,6 +187,8 @@ static int become(const struct run_process *p)
         k = limit_processes();
     if (k >= 0 && !p->as_root)
         k = drop_privileges();
+    if (k >= 0 && p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        k = -errno;
     return k < 0 ? k : execute(p->argv);
 }
 

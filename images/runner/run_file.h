@@ -19,6 +19,7 @@ struct run_process {
     const char *const *argv;
     int in, out, err; /* become 0, 1, 2; themselves above 2, or -EBADF for /dev/null */
     bool as_root;
+    bool no_new_privs; /* no set-user-id program gives it more than it has */
 };
 /** Starts it in the present directory: as the worker (or container root), HOME=/task, at most
  * RUN_PROCESSES_MAX processes, no signal blocked or ignored. A name without "/" is looked up in

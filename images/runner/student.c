@@ -135,8 +135,11 @@ static int start_command(struct student_container *s, const char *command, const
                          pid_t *ret, struct error *e)
 {
     _cleanup_strv_ char **argv = NULL;
-    struct run_process p = {
-        .in = fds[0], .out = fds[1], .err = fds[2], .as_root = strcmp(s->order.user, "root") == 0};
+    struct run_process p = {.in = fds[0],
+                            .out = fds[1],
+                            .err = fds[2],
+                            .as_root = strcmp(s->order.user, "root") == 0,
+                            .no_new_privs = true};
     int k = shell_words(command, &argv, e);
 
     if (k < 0)

@@ -338,5 +338,7 @@ int main(void)
 
     if (geteuid() != 0)
         return 77;
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

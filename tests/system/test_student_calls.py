@@ -138,6 +138,12 @@ class Calls(case.SystemTest):
         self.assertLess(seconds, 8 * host.time_scale())
         self.assertLess(host.rss_kib(self.agent.pid), before + 4096)
 
+    def test_descriptors_that_a_grader_passes_are_not_kept(self):
+        before = len(host.fd_targets(self.agent.pid))
+        grader = "payload pass /sockets/s.sock & sleep 0.2; cat request; payload status"
+        self.assert_told(5, "exit 5", grader)
+        self.assertLessEqual(len(host.fd_targets(self.agent.pid)), before)
+
     def test_the_job_ends_while_its_grader_is_called(self):
         # The grader leaves while the agent still waits for its word.
         grader = "payload serve /sockets/s.sock >/dev/null & sleep 0.2; cat request; sleep 0.5; true"

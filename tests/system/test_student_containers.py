@@ -96,10 +96,11 @@ class Student(case.SystemTest):
     def test_students_run_as_worker_or_as_the_containers_root(self):
         script = (
             'feedback-custom w "$(run_student id -u)"\n'
+            "feedback-custom n \"$(run_student grep -c NoNewPrivs:.1 /proc/self/status)\"\n"
             "o=$(run_student --run-as-root sh -c \"'id -u; echo x > /etc/x; cat /etc/x'\" | tr '\\n' ' ')\n"
             'feedback-custom r "$o"\n'
         )
-        self.assertEqual(self.custom(script), {"w": 4242, "r": "0 x "})
+        self.assertEqual(self.custom(script), {"w": 4242, "n": 1, "r": "0 x "})
 
     def test_the_containers_root_is_nobody_on_the_host(self):
         job = self.backend.new_job(

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -258,5 +259,7 @@ int main(void)
         cmocka_unit_test(fds_travel_and_surplus_ones_are_closed),
     };
 
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

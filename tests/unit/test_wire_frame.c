@@ -535,5 +535,7 @@ int main(void)
         cmocka_unit_test(runner_refuses_wrong_messages),
     };
 
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
