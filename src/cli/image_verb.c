@@ -16,8 +16,10 @@ enum {
     OPTION_ENTRYPOINT,
     OPTION_ENV,
     OPTION_LABEL,
+    OPTION_BOUND,
     OPTION_WORKDIR,
     OPTION_USER,
+    OPTION_CONFIG,
     OPTION_COMPRESS,
     OPTION_CREATED,
 };
@@ -28,7 +30,8 @@ void image_verb_options_clear(struct image_verb_options *o)
     strv_free(o->entrypoint);
     strv_free(o->env);
     strv_free(o->labels);
-    o->cmd = o->entrypoint = o->env = o->labels = NULL;
+    strv_free(o->bounds);
+    o->cmd = o->entrypoint = o->env = o->labels = o->bounds = NULL;
 }
 
 struct image_config image_verb_config(const struct image_verb_options *o)
@@ -51,6 +54,8 @@ static bool takes(const struct image_verb *v, int option)
         return v->takes_compression;
     if (option == OPTION_CREATED)
         return v->takes_created;
+    if (option == OPTION_BOUND || option == OPTION_CONFIG)
+        return v->takes_bounds;
     return option < OPTION_CMD || v->takes_config;
 }
 
@@ -67,7 +72,7 @@ static int parse_created(const char *text, int64_t *ret)
 /* One option with its value; EXIT_SUCCESS or what image_verb_parse() returns. */
 static int set_option(const struct image_verb *v, int option, struct image_verb_options *o)
 {
-    char ***const lists[] = {&o->cmd, &o->entrypoint, &o->env, &o->labels};
+    char ***const lists[] = {&o->cmd, &o->entrypoint, &o->env, &o->labels, &o->bounds};
 
     switch (option) {
     case 's':
@@ -82,6 +87,9 @@ static int set_option(const struct image_verb *v, int option, struct image_verb_
         break;
     case OPTION_WORKDIR:
         o->working_dir = optarg;
+        break;
+    case OPTION_CONFIG:
+        o->config = optarg;
         break;
     case OPTION_USER:
         o->user = optarg;
@@ -123,6 +131,8 @@ int image_verb_parse(const struct image_verb *v, int argc, char **argv,
         {"entrypoint", required_argument, NULL, OPTION_ENTRYPOINT},
         {"env", required_argument, NULL, OPTION_ENV},
         {"label", required_argument, NULL, OPTION_LABEL},
+        {"bound", required_argument, NULL, OPTION_BOUND},
+        {"config", required_argument, NULL, OPTION_CONFIG},
         {"workdir", required_argument, NULL, OPTION_WORKDIR},
         {"user", required_argument, NULL, OPTION_USER},
         {"compress", required_argument, NULL, OPTION_COMPRESS},

@@ -11,6 +11,7 @@ struct image_verb {
     bool takes_config;      /* --cmd, --entrypoint, --env, --label, --workdir, --user */
     bool takes_compression; /* --compress */
     bool takes_created;     /* --created */
+    bool takes_bounds;      /* --bound, --config */
 };
 
 struct image_verb_options {
@@ -18,6 +19,8 @@ struct image_verb_options {
     const char *name;
     enum cli_format format;
     char **cmd, **entrypoint, **env, **labels; /* owned; image_verb_config() lends them */
+    char **bounds;                             /* owned; "NAME=VALUE" */
+    const char *config;                        /* file with bounds, or NULL */
     const char *working_dir, *user;
     enum image_compression compression;
     int64_t created; /* SOURCE_DATE_EPOCH, or negative */

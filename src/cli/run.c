@@ -50,6 +50,8 @@ static const char help[] =
     "  --ulimit NAME=SOFT[:HARD] one of setrlimit(2)'s: nofile, fsize, stack, ...\n"
     "  --shm-size SIZE           of /dev/shm (default: 64m)\n\n"
     "  --report FILE|-|fd:N      what became of it, as JSON\n"
+    "  --bound NAME=N            what unpacking a layer may come to, where IMAGE has to be loaded\n"
+    "  --config FILE             with such bounds (default: /etc/dockless/agent.yaml)\n"
     "  --store DIR               the image store (default: /var/lib/dockless)\n"
     "  --tmpdir DIR              scratch files (default: /var/lib/dockless/run)\n"
     "  --verbose                 tell what it used at the end\n"

@@ -1,5 +1,6 @@
 #include "config/agent_config.h"
 
+#include "config/bounds_config.h"
 #include "config/protocols.h"
 
 #include <runtime/launcher.h>
@@ -61,6 +62,7 @@ int agent_config_init(struct agent_config *c)
         .protocol = PROTOCOL_DEFAULT,
         .jobs = AGENT_JOBS_DEFAULT,
         .students = AGENT_STUDENTS_DEFAULT,
+        .bounds = image_bounds_default,
     };
     job_limits_init(&c->limits);
     if (!c->friendly_name || !c->tmpdir || !c->store || network_config_init(&c->network) < 0) {
@@ -145,6 +147,8 @@ static int read_key(const struct yaml_file *f, const struct yaml_node *key,
         return read_limits(f, value, c, e);
     if (yaml_is_text(key, "waive"))
         return read_waived(f, value, c, e);
+    if (yaml_is_text(key, "image-bounds"))
+        return settings_read(f, value, bounds_config_settings(), &c->bounds, e);
     if (yaml_is_text(key, "environments"))
         return environment_configs_read(f, value, &c->environments, e);
     r = network_config_read(f, key, value, &c->network, e);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "config/environment_config.h"
 #include "config/network_config.h"
+#include "image/image_bounds.h"
 
 #include <stdint.h>
 
@@ -44,6 +45,7 @@ struct agent_config {
     uint64_t students;      /* student containers at once, of all jobs */
     int pin;                /* each slot has CPUs of its own */
     unsigned waived;        /* enum launcher_limit: not enforced where the host cannot */
+    struct image_bounds bounds;    /* for the verbs that load images; the agent loads none */
     struct network_config network; /* networks, ports, ssh */
     struct job_limits limits;
     struct environment_configs environments; /* where they differ from their labels and LIMITS */

@@ -1,6 +1,9 @@
 /* Bounds on what an image may ask of the host, each with its reason. image.h has those that its
- * users see. */
+ * users see, image_bounds.h those that can be set; what is here of a layer and an entry is what the
+ * unpacker is built for. */
 #pragma once
+
+#include "image/image_bounds.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,15 +22,10 @@
 
 /* --- one layer --- */
 
-/** The decompressed archive; a bomb of zeros inflates a thousandfold. */
-#define LAYER_STREAM_MAX ((uint64_t)64 << 30)
-/** Apparent sizes of the files together: also bounds what a sparse file claims to be. */
-#define LAYER_BYTES_MAX ((uint64_t)64 << 30)
-/** Entries; a complete TeX Live has 250,000. */
-#define LAYER_ENTRIES_MAX 2000000
-/** Bytes of directory names remembered while unpacking, because times of directories are set last.
- */
-#define LAYER_NAMES_MAX ((size_t)64 << 20)
+/** Entries that a layer can ever have, and bytes of directory names. */
+#define LAYER_ENTRIES_MAX 8000000
+#define LAYER_NAMES_MAX   ((size_t)256 << 20)
+#define LAYER_BYTES_MAX   ((uint64_t)4 << 40)
 
 /* --- one entry --- */
 
@@ -36,13 +34,8 @@
 /** NAME_MAX of every file system worth having. */
 #define ENTRY_NAME_MAX 255
 /** Components; removing a tree holds one descriptor a level. */
-#define ENTRY_DEPTH_MAX 256
+#define ENTRY_DEPTH_MAX 512
 /** Owners are kept as in the image and shifted by an idmapped mount of 65,536 ids. */
 #define ENTRY_OWNER_MAX 65535
-/** Extended attributes of one entry, names and values: the kernel's own bound for one value. */
-#define ENTRY_XATTR_BYTES_MAX ((size_t)64 << 10)
-#define ENTRY_XATTRS_MAX      64
-/** One pax extended header. A long path, a long link and the attributes fit four times over. */
-#define ENTRY_PAX_MAX ((uint64_t)1 << 20)
-/** Data regions of one sparse file. */
-#define ENTRY_SPARSE_REGIONS_MAX 65536
+/** Extended attributes of one entry. */
+#define ENTRY_XATTRS_MAX 1024

@@ -19,6 +19,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "image/image_bounds.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -126,9 +127,10 @@ struct image_config {
 int image_config_apply(const struct image_config *config, struct image *image, struct error *e);
 
 struct image_load_options {
-    const char *name;           /* store name; NULL: the reference's own */
-    struct image_config config; /* for rootfs: only */
-    image_progress_fn progress; /* may be NULL */
+    const char *name;                  /* store name; NULL: the reference's own */
+    struct image_config config;        /* for rootfs: only */
+    const struct image_bounds *bounds; /* of unpacking; NULL: the defaults */
+    image_progress_fn progress;        /* may be NULL */
     void *userdata;
 };
 

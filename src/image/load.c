@@ -74,7 +74,13 @@ static int unpack_one(struct load *l, size_t i, struct error *e)
     _cleanup_image_file_ struct image_file file = IMAGE_FILE_INIT;
     _cleanup_close_ int root_fd = -EBADF;
     _cleanup_notes_ struct layer_notes notes = {0};
-    struct unpack_request q = {.file = &file, .blob = blob, .diff_id = diff_id, .userdata = l};
+    struct unpack_request q = {
+        .file = &file,
+        .blob = blob,
+        .diff_id = diff_id,
+        .bounds = l->options->bounds ? l->options->bounds : &image_bounds_default,
+        .userdata = l,
+    };
     int r = image_source_open_blob(l->source, blob, &file, e);
 
     if (r >= 0)

@@ -16,7 +16,7 @@ struct path_list {
     size_t size, capacity, count;
 };
 
-/** Appends a copy. -ENOSPC beyond LAYER_NAMES_MAX, -ENOMEM. */
+/** Appends a copy. -ENOSPC beyond what a layer can have (LAYER_NAMES_MAX), -ENOMEM. */
 int path_list_add(struct path_list *l, const char *path);
 void path_list_clear(struct path_list *l);
 /** The string behind PREVIOUS, the first one for NULL; NULL at the end. */

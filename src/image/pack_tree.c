@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <linux/capability.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -94,7 +95,7 @@ static int find_link(struct pack *p, const struct stat *st, const char **ret)
 struct xattrs {
     struct tar_xattr list[ENTRY_XATTRS_MAX];
     size_t n;
-    char names[ENTRY_XATTR_BYTES_MAX];
+    char names[XATTR_LIST_MAX];
     bool opaque;
 };
 

@@ -35,6 +35,7 @@ struct pipeline {
     int in_fd;
     uint64_t in_left;
     enum layer_compression compression;
+    const struct image_bounds *bounds;
     int inflate_result, hash_result;
     struct error inflate_error;
     struct digest diff_id;
@@ -142,9 +143,9 @@ static int inflate_all(struct pipeline *p)
         if (n == 0)
             return 0;
         total += (uint64_t)n;
-        if (total > LAYER_STREAM_MAX)
-            return error_set(e, -EFBIG, "more than %llu bytes when decompressed",
-                             (unsigned long long)LAYER_STREAM_MAX);
+        if (image_bound_exceeded(p->bounds, IMAGE_BOUND_STREAM, total, "bytes when decompressed",
+                                 e))
+            return -EFBIG;
         end_write(&p->ring, (size_t)n);
     }
 }
@@ -197,7 +198,9 @@ static int unpack(struct pipeline *p, int root_fd, struct layer_notes *notes, st
     int r = tar_reader_new(fill, p, &reader);
 
     if (r >= 0)
-        r = layer_tree_new(root_fd, notes, &tree);
+        r = layer_tree_new(root_fd, p->bounds, notes, &tree);
+    if (r >= 0)
+        tar_reader_bound(reader, p->bounds);
     r = r < 0 ? error_sys(e, r, "archive reader") : layer_tree_unpack(tree, reader, e);
     if (r < 0)
         return r;
@@ -227,7 +230,7 @@ static int run_threads(struct pipeline *p, int root_fd, struct layer_notes *note
     return r;
 }
 
-int pipeline_run(int in_fd, uint64_t in_size, enum layer_compression compression, int root_fd,
+int pipeline_run(const struct pipeline_input *in, int root_fd, const struct image_bounds *bounds,
                  struct layer_notes *notes, struct digest *ret_diff_id, struct error *e)
 {
     _cleanup_free_ uint8_t *slots = aligned_alloc(4096, SLOT_COUNT * SLOT_SIZE);
@@ -236,9 +239,10 @@ int pipeline_run(int in_fd, uint64_t in_size, enum layer_compression compression
                  .filled = {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER},
                  .drained = PTHREAD_COND_INITIALIZER,
                  .slots = slots},
-        .in_fd = in_fd,
-        .in_left = in_size,
-        .compression = compression,
+        .in_fd = in->fd,
+        .in_left = in->size,
+        .compression = in->compression,
+        .bounds = bounds,
     };
     int r;
 

@@ -9,10 +9,16 @@
 
 #include "base/error.h"
 #include "image/digest.h"
+#include "image/image_bounds.h"
 #include "image/notes.h"
 #include "image/oci.h"
 
-/** Unpacks the compressed stream of IN_FD, IN_SIZE bytes from its position on, below ROOT_FD;
- * *ret_diff_id is the digest of all of it. */
-int pipeline_run(int in_fd, uint64_t in_size, enum layer_compression compression, int root_fd,
+struct pipeline_input {
+    int fd; /* read from its position on */
+    uint64_t size;
+    enum layer_compression compression;
+};
+
+/** Unpacks the compressed stream below ROOT_FD; *ret_diff_id is the digest of all of it. */
+int pipeline_run(const struct pipeline_input *in, int root_fd, const struct image_bounds *bounds,
                  struct layer_notes *notes, struct digest *ret_diff_id, struct error *e);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 /* A layer's notes are mostly names: LAYER_NAMES_MAX percent-encoded and in quotes. */
-#define NOTES_FILE_MAX ((size_t)256 << 20)
+#define NOTES_FILE_MAX ((size_t)1 << 30)
 #define SUMS_FILE_MAX  (LAYER_ENTRIES_MAX * sizeof(uint64_t))
 #define NOTES_SUFFIX   ".json"
 #define SUMS_SUFFIX    ".sums"

@@ -29,8 +29,14 @@ int tar_reader_new(tar_fill_fn fill, void *userdata, struct tar_reader **ret)
         return -ENOMEM;
     t->fill = fill;
     t->userdata = userdata;
+    t->extra.bounds = &image_bounds_default;
     *ret = t;
     return 0;
+}
+
+void tar_reader_bound(struct tar_reader *t, const struct image_bounds *bounds)
+{
+    t->extra.bounds = bounds;
 }
 
 void tar_reader_free(struct tar_reader *t)
@@ -232,9 +238,9 @@ static int read_extended(struct tar_reader *t, uint64_t size, char **ret, struct
     _cleanup_free_ char *data = NULL;
     int r;
 
-    if (size > ENTRY_PAX_MAX)
-        return error_set(e, -E2BIG, "an extended header of more than %llu bytes",
-                         (unsigned long long)ENTRY_PAX_MAX);
+    if (image_bound_exceeded(t->extra.bounds, IMAGE_BOUND_HEADER, size,
+                             "bytes in one extended header", e))
+        return -EFBIG;
     data = malloc(size + 1);
     if (!data)
         return error_sys(e, -ENOMEM, "extended header");

@@ -2,7 +2,7 @@
  *
  * Theory of operation: the stream is pulled block by block from a fill function; names and
  * attributes are bytes, as in the archive, with no idea of a locale; nothing is allocated that a
- * bound of bounds.h does not limit. Whatever Go's archive/tar takes and layers contain is read;
+ * bound does not limit. Whatever Go's archive/tar takes and layers contain is read;
  * what is damaged, ambiguous or of an unknown type is an error, never skipped in the hope of
  * finding the next header. Global pax headers are ignored, as Go does.
  *
@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "image/image_bounds.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,6 +58,9 @@ struct tar_entry {
 struct tar_reader;
 
 int tar_reader_new(tar_fill_fn fill, void *userdata, struct tar_reader **ret);
+/** Other bounds than image_bounds_default: of extended headers, attributes and sparse maps. BOUNDS
+ * must outlive T. */
+void tar_reader_bound(struct tar_reader *t, const struct image_bounds *bounds);
 void tar_reader_free(struct tar_reader *t);
 DEFINE_CLEANUP(struct tar_reader, tar_reader_free)
 

@@ -8,7 +8,8 @@
 
 /* What pax records and GNU long-name entries say about the entry that follows them. */
 struct tar_extra {
-    char *path, *link, *sparse_name; /* owned; NULL where absent */
+    const struct image_bounds *bounds; /* not owned; stays when the rest is cleared */
+    char *path, *link, *sparse_name;   /* owned; NULL where absent */
     bool has_size, has_uid, has_gid, has_mtime, has_real_size;
     uint64_t size, uid, gid, real_size;
     struct timespec mtime;

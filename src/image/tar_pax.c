@@ -21,7 +21,7 @@ void tar_extra_clear(struct tar_extra *x)
     }
     free(x->xattrs);
     free(x->regions);
-    *x = (struct tar_extra){0};
+    *x = (struct tar_extra){.bounds = x->bounds};
 }
 
 static int bad(const char *key, struct error *e)
@@ -93,9 +93,11 @@ static int add_xattr(struct tar_extra *x, const char *key, const char *value, si
     struct tar_xattr *grown, *xattr;
 
     x->xattr_bytes += strlen(name) + size;
-    if (x->n_xattrs >= ENTRY_XATTRS_MAX || x->xattr_bytes > ENTRY_XATTR_BYTES_MAX)
-        return error_set(e, -E2BIG, "more than %d extended attributes or %zu bytes of them",
-                         ENTRY_XATTRS_MAX, ENTRY_XATTR_BYTES_MAX);
+    if (image_bound_exceeded(x->bounds, IMAGE_BOUND_XATTRS, x->n_xattrs + 1, "extended attributes",
+                             e) ||
+        image_bound_exceeded(x->bounds, IMAGE_BOUND_XATTR_BYTES, x->xattr_bytes,
+                             "bytes of extended attributes", e))
+        return -EFBIG;
     grown = reallocarray(x->xattrs, x->n_xattrs + 1, sizeof(*grown));
     if (!grown)
         return error_sys(e, -ENOMEM, "pax record");

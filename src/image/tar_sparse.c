@@ -17,9 +17,9 @@ int tar_add_region(struct tar_extra *x, uint64_t offset, uint64_t size, struct e
 {
     struct tar_region *grown = x->regions;
 
-    if (x->n_regions >= ENTRY_SPARSE_REGIONS_MAX)
-        return error_set(e, -E2BIG, "more than %d regions in a sparse file",
-                         ENTRY_SPARSE_REGIONS_MAX);
+    if (image_bound_exceeded(x->bounds, IMAGE_BOUND_REGIONS, x->n_regions + 1,
+                             "regions in a sparse file", e))
+        return -EFBIG;
     if ((x->n_regions & (x->n_regions - 1)) == 0)
         grown = reallocarray(x->regions, x->n_regions ? 2 * x->n_regions : 1, sizeof(*grown));
     if (!grown)

@@ -6,13 +6,15 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-int layer_tree_new(int root_fd, struct layer_notes *notes, struct layer_tree **ret)
+int layer_tree_new(int root_fd, const struct image_bounds *bounds, struct layer_notes *notes,
+                   struct layer_tree **ret)
 {
     struct layer_tree *t = calloc(1, sizeof(*t));
 
     if (!t)
         return -ENOMEM;
     t->root_fd = root_fd;
+    t->bounds = bounds;
     t->parent_fd = -EBADF;
     t->notes = notes;
     *ret = t;
@@ -267,7 +269,7 @@ static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struc
         if (l->size >= length && memcmp(l->text + l->size - length, n->parent, length) == 0 &&
             (l->size == length || !l->text[l->size - length - 1]))
             return 0;
-        return tree_note(&t->notes->lists[LAYER_WHITEOUTS], n->parent, e);
+        return tree_note(t, &t->notes->lists[LAYER_WHITEOUTS], n->parent, e);
     }
     if (errno != EEXIST)
         return error_sys(e, -errno, "make the whiteout");
@@ -282,20 +284,41 @@ static int make_opaque(struct layer_tree *t, const struct entry_name *n, struct 
 {
     int parent_fd, r = tree_open_parent(t, n->path, &parent_fd, e);
 
-    return r < 0 ? r : tree_note(&t->notes->lists[LAYER_OPAQUE], n->path, e);
+    return r < 0 ? r : tree_note(t, &t->notes->lists[LAYER_OPAQUE], n->path, e);
+}
+
+static int check_name(const struct image_bounds *b, const char *path, struct error *e)
+{
+    uint64_t depth = 0;
+
+    if (image_bound_exceeded(b, IMAGE_BOUND_PATH, strlen(path), "bytes in its name", e))
+        return -EFBIG;
+    for (const char *p = path; *p; depth++) {
+        size_t length = strcspn(p, "/");
+        if (image_bound_exceeded(b, IMAGE_BOUND_NAME, length, "bytes in a component of its name",
+                                 e))
+            return -EFBIG;
+        p += length;
+        p += *p == '/';
+    }
+    return image_bound_exceeded(b, IMAGE_BOUND_DEPTH, depth, "directories deep", e) ? -EFBIG : 0;
 }
 
 static int check_bounds(struct layer_tree *t, const struct tar_entry *entry, struct error *e)
 {
-    if (++t->notes->entries > LAYER_ENTRIES_MAX)
-        return error_set(e, -EFBIG, "more than %d entries in the layer", LAYER_ENTRIES_MAX);
+    struct layer_notes *notes = t->notes;
+
+    if (image_bound_exceeded(t->bounds, IMAGE_BOUND_ENTRIES, ++notes->entries,
+                             "entries in the layer", e))
+        return -EFBIG;
     if (entry->uid > ENTRY_OWNER_MAX || entry->gid > ENTRY_OWNER_MAX)
         return error_set(e, -EBADMSG, "owner %llu:%llu is outside 0..%d",
                          (unsigned long long)entry->uid, (unsigned long long)entry->gid,
                          ENTRY_OWNER_MAX);
-    if (entry->size > LAYER_BYTES_MAX - t->notes->bytes)
-        return error_set(e, -EFBIG, "the layer's files have more than %llu bytes",
-                         (unsigned long long)LAYER_BYTES_MAX);
+    /* Sizes are below 2^63 each. */
+    if (image_bound_exceeded(t->bounds, IMAGE_BOUND_FILES, notes->bytes + entry->size,
+                             "bytes in the layer's files", e))
+        return -EFBIG;
     return 0;
 }
 
@@ -307,6 +330,8 @@ static int add_entry(struct layer_tree *t, const struct tar_entry *entry, struct
 
     if (r >= 0)
         r = check_bounds(t, entry, e);
+    if (r >= 0)
+        r = check_name(t->bounds, n.path, e);
     if (r < 0)
         return r;
     if (n.kind == ENTRY_ROOT)

@@ -16,8 +16,9 @@
 
 struct layer_tree;
 
-/** ROOT_FD is kept open by the caller; NOTES are filled in as entries come. */
-int layer_tree_new(int root_fd, struct layer_notes *notes, struct layer_tree **ret);
+/** ROOT_FD is kept open by the caller, and BOUNDS; NOTES are filled in as entries come. */
+int layer_tree_new(int root_fd, const struct image_bounds *bounds, struct layer_notes *notes,
+                   struct layer_tree **ret);
 void layer_tree_free(struct layer_tree *t);
 DEFINE_CLEANUP(struct layer_tree, layer_tree_free)
 

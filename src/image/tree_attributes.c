@@ -98,7 +98,7 @@ int tree_describe_directory(struct layer_tree *t, const char *path, const struct
         t->times_capacity = capacity;
     }
     t->times[n] = *mtime;
-    return tree_note(&t->directories, path, e);
+    return tree_note(t, &t->directories, path, e);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -146,7 +146,7 @@ static int tidy(struct layer_tree *t, struct path_list *l, const struct path_lis
             continue;
         fd = open_noted(t, paths[i]);
         if (fd >= 0)
-            r = tree_note(&tidied, paths[i], e);
+            r = tree_note(t, &tidied, paths[i], e);
     }
     path_list_clear(l);
     *l = tidied;
@@ -170,7 +170,7 @@ int tree_finish(struct layer_tree *t, struct error *e)
 {
     static const struct timespec epoch; /* the same tree each time it is unpacked */
     size_t i = 0;
-    int r = t->root_described ? 0 : tree_note(&t->notes->lists[LAYER_IMPLIED], "", e);
+    int r = t->root_described ? 0 : tree_note(t, &t->notes->lists[LAYER_IMPLIED], "", e);
 
     if (r >= 0)
         r = tidy(t, &t->notes->lists[LAYER_IMPLIED], &t->directories, e);

@@ -9,6 +9,7 @@
 
 struct layer_tree {
     int root_fd;
+    const struct image_bounds *bounds;
     struct layer_notes *notes;
     char parent[ENTRY_PATH_MAX + 1]; /* the directory last used and its descriptor */
     int parent_fd;                   /* -EBADF: none; the root's is not kept here */
@@ -33,7 +34,7 @@ int tree_clear_place(struct layer_tree *t, int parent_fd, const char *base, bool
 /** Makes a directory at BASE, or takes the one that is there. PATH is its name in the notes. */
 int tree_make_directory(struct layer_tree *t, int parent_fd, const char *path, const char *base,
                         mode_t mode, bool *ret_made, struct error *e);
-int tree_note(struct path_list *list, const char *path, struct error *e);
+int tree_note(struct layer_tree *t, struct path_list *list, const char *path, struct error *e);
 /** A directory of the layer stands where the lower one was taken away. */
 int tree_note_replaced(struct layer_tree *t, const char *path, struct error *e);
 

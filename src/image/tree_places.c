@@ -8,21 +8,22 @@
 
 #define IMPLIED_MODE 0755
 
-int tree_note(struct path_list *list, const char *path, struct error *e)
+int tree_note(struct layer_tree *t, struct path_list *list, const char *path, struct error *e)
 {
-    int r = path_list_add(list, path);
+    int r;
 
-    if (r == -ENOSPC)
-        return error_set(e, r, "the names of the layer's directories take more than %zu bytes",
-                         LAYER_NAMES_MAX);
+    if (image_bound_exceeded(t->bounds, IMAGE_BOUND_NAMES, list->size + strlen(path) + 1,
+                             "bytes of directory names in the layer", e))
+        return -EFBIG;
+    r = path_list_add(list, path);
     return r < 0 ? error_sys(e, r, "remember a name") : 0;
 }
 
 int tree_note_replaced(struct layer_tree *t, const char *path, struct error *e)
 {
-    int r = tree_note(&t->notes->lists[LAYER_OPAQUE], path, e);
+    int r = tree_note(t, &t->notes->lists[LAYER_OPAQUE], path, e);
 
-    return r < 0 ? r : tree_note(&t->notes->lists[LAYER_REPLACED], path, e);
+    return r < 0 ? r : tree_note(t, &t->notes->lists[LAYER_REPLACED], path, e);
 }
 
 int tree_stat(int parent_fd, const char *base, struct stat *ret)
@@ -120,7 +121,7 @@ static int make_implied(struct layer_tree *t, const char *path, struct error *e)
     if (r == 0 && !S_ISDIR(st.st_mode) && !tree_is_whiteout(&st))
         return error_set(e, -EBADMSG, "its directory is something else in this layer");
     r = tree_make_directory(t, parent_fd, path, base, IMPLIED_MODE, &made, e);
-    return r < 0 || !made ? r : tree_note(&t->notes->lists[LAYER_IMPLIED], path, e);
+    return r < 0 || !made ? r : tree_note(t, &t->notes->lists[LAYER_IMPLIED], path, e);
 }
 
 int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct error *e)

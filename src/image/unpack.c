@@ -98,6 +98,7 @@ static int wait_for_ids(struct error *e)
 
 static void child(pid_t parent, int input, int report, const struct unpack_request *q)
 {
+    const struct pipeline_input in = {CHILD_INPUT, q->blob->size, q->blob->compression};
     struct layer_notes notes = {0};
     struct error error = ERROR_INIT;
     struct digest diff_id = {0};
@@ -119,8 +120,7 @@ static void child(pid_t parent, int input, int report, const struct unpack_reque
     if (r >= 0) {
         /* The only way out: a descriptor of the host's mount. */
         close(CHILD_DIRECTORY);
-        r = pipeline_run(CHILD_INPUT, q->blob->size, q->blob->compression, root_fd, &notes,
-                         &diff_id, &error);
+        r = pipeline_run(&in, root_fd, q->bounds, &notes, &diff_id, &error);
     }
     error.code = r < 0 ? r : 0;
     send_report(&error, &diff_id, &notes);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "image/digest.h"
 #include "image/files.h"
+#include "image/image_bounds.h"
 #include "image/notes.h"
 #include "image/oci.h"
 
@@ -11,6 +12,7 @@ struct unpack_request {
     const struct image_file *file; /* the blob; its size is the descriptor's */
     const struct oci_descriptor *blob;
     const struct digest *diff_id;
+    const struct image_bounds *bounds;
     int root_fd; /* the empty directory to unpack into */
     void (*progress)(void *userdata, uint64_t done);
     void *userdata;

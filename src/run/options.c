@@ -33,6 +33,8 @@ int run_options_init(struct run_options *o)
 void run_options_clear(struct run_options *o)
 {
     free(o->store);
+    free(o->config);
+    strv_free(o->bounds);
     free(o->scratch);
     strv_free(o->env);
     strv_free(o->env_files);
@@ -388,7 +390,9 @@ static int set_verbose(struct run_options *o, const char *value, struct error *e
 #define FIELD(name) offsetof(struct run_options, name)
 
 static const struct option_rule rules[] = {
+    {"bound", 0, LIST, FIELD(bounds), NULL},
     {"cap-drop", 0, OTHER, 0, drop_capability},
+    {"config", 0, TEXT, FIELD(config), NULL},
     {"copy-in", 0, OTHER, 0, set_copy_in},
     {"copy-out", 0, OTHER, 0, set_copy_out},
     {"cpus", 0, OTHER, 0, set_cpus},

@@ -54,6 +54,8 @@ struct run_options {
     /* Where things are. */
     char *store;   /* NULL: the default one */
     char *scratch; /* NULL: RUN_SCRATCH_DEFAULT */
+    char *config;  /* file with bounds of unpacking; NULL: the default one */
+    char **bounds; /* "NAME=VALUE", over those of the file */
     /* The program. */
     char **env;        /* "NAME=VALUE", or "NAME": the caller's value */
     char **env_files;  /* of such lines */

@@ -2,6 +2,8 @@
 
 #include "base/fdio.h"
 #include "base/text.h"
+#include "config/bounds_config.h"
+#include "image/names.h"
 #include "profile/profile.h"
 
 #include <string.h>
@@ -73,7 +75,17 @@ static int find_image(struct run_plan *p, const char *reference,
                       const struct image_load_options *load, struct error *e)
 {
     const char *store = p->options->store ? p->options->store : IMAGE_STORE_DEFAULT;
-    int r = image_obtain(store, reference, load, &p->image, e);
+    struct image_load_options bounded = load ? *load : (struct image_load_options){0};
+    struct image_bounds bounds;
+    int r = 0;
+
+    /* What is in the store already does not depend on the file. */
+    if (image_reference_is_one(reference)) {
+        bounded.bounds = &bounds;
+        r = bounds_config_read(p->options->config, p->options->bounds, &bounds, e);
+    }
+    if (r >= 0)
+        r = image_obtain(store, reference, &bounded, &p->image, e);
 
     if (r < 0)
         return r;

@@ -72,7 +72,8 @@ static void unpack(struct input in)
     if (mkdir("/layer", 0755) < 0)
         abort();
     fd = open("/layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || tar_reader_new(fill, &in, &reader) < 0 || layer_tree_new(fd, &notes, &tree) < 0)
+    if (fd < 0 || tar_reader_new(fill, &in, &reader) < 0 ||
+        layer_tree_new(fd, &image_bounds_default, &notes, &tree) < 0)
         abort();
     (void)layer_tree_unpack(tree, reader, &e);
     if (stat("/canary", &st) < 0 || st.st_size != 0 || st.st_mode != (S_IFREG | 0400) ||

@@ -32,12 +32,12 @@ class Hostile(stores.StoreTest):
             file.write("alive")
         self.outside = trees.describe(self.canary)
 
-    def refused(self, *parts, entries=None, tar=None, name=None):
+    def refused(self, *parts, entries=None, tar=None, name=None, options=()):
         image = self.image(archive(*entries) if tar is None else tar).write_all()
         layer = "layer " + image.manifest["layers"][0]["digest"]
         if name is not None:
             parts = (f'entry "{name}": ', *parts)
-        self.assert_refused(image, layer, *parts)
+        self.assert_refused(image, layer, *parts, options=options)
         self.assertEqual(trees.describe(self.canary), self.outside)
 
     # -- names
@@ -178,7 +178,7 @@ class Hostile(stores.StoreTest):
     # -- bombs
 
     def test_size_bombs(self):
-        rule = "the layer's files have more than"
+        rule = "bytes in the layer's files"
         records = [(b"size", b"9223372036854775807")]
         self.refused(rule, entries=[entry("f", records=records)], name="f")
         self.refused(rule, entries=[entry("f", size=1 << 40)], name="f")
@@ -211,14 +211,78 @@ class Hostile(stores.StoreTest):
         self.refused("regions in a sparse file", entries=[entry("f", records=[(b"GNU.sparse.map", regions)])])
 
     def test_pax_bombs(self):
-        self.refused("an extended header of more than", entries=[entry("f", records=[(b"comment", b"x" * (1 << 21))])])
+        self.refused("more than 1048576 bytes in one extended header", entries=[entry("f", records=[(b"comment", b"x" * (1 << 21))])])
         self.refused("more than", tar=header(b"x", b"x", 1 << 40))
         self.refused("more than", tar=header(b"x", b"L", 1 << 40))
         self.refused("is longer than", entries=[entry("f", records=[(b"path", b"x" * 5000)])])
         many = [(b"SCHILY.xattr.user.%d" % n, b"") for n in range(65)]
         self.refused("more than 64 extended attributes", entries=[entry("f", records=many)])
         large = [(b"SCHILY.xattr.user.%d" % n, b"x" * 40000) for n in range(2)]
-        self.refused("bytes of them", entries=[entry("f", records=large)])
+        self.refused("more than 65536 bytes of extended attributes", entries=[entry("f", records=large)])
+
+    # -- bounds that whoever runs the host sets
+
+    def test_bounds_can_be_set(self):
+        """Each holds where it was set, its error says which one and how to raise it, and one more lets
+        the same layer in."""
+        xattrs = [(b"SCHILY.xattr.user.%d" % n, b"x" * 10) for n in range(3)]
+        sparse = [(b"GNU.sparse.size", b"9"), (b"GNU.sparse.map", b"0,1,2,1,4,1")]
+        for bound, most, what, highest, entries in (
+            ("stream", 2047, "bytes when decompressed", 1 << 42, [entry("f", data=b"x" * 5)]),
+            ("files", 9, "bytes in the layer's files", 1 << 42, [entry("f", data=b"x" * 5), entry("g", data=b"x" * 5)]),
+            ("entries", 2, "entries in the layer", 8000000, [entry("f"), entry("g"), entry("h")]),
+            ("names", 3, "bytes of directory names in the layer", 256 << 20, [directory("d"), directory("e")]),
+            ("path", 9, "bytes in its name", 4095, [entry("d/e/123456")]),
+            ("name", 5, "bytes in a component of its name", 255, [entry("123/123456")]),
+            ("depth", 3, "directories deep", 512, [entry("d/e/f/g")]),
+            ("xattrs", 2, "extended attributes", 1024, [entry("f", records=xattrs)]),
+            ("xattr-bytes", 47, "bytes of extended attributes", 1 << 20, [entry("f", records=xattrs)]),
+            ("header", 103, "bytes in one extended header", 16 << 20, [entry("f", records=[(b"comment", b"x" * 91)])]),
+            ("regions", 2, "regions in a sparse file", 4 << 20, [entry("f", data=b"abc", records=sparse)]),
+        ):
+            rule = f"more than {most} {what} (--bound {bound}=N allows up to {highest})"
+            self.refused(rule, entries=entries, options=("--bound", f"{bound}={most}"))
+            with self.subTest(bound=bound):
+                image = self.image(archive(*entries), name="bounded").write_all()
+                self.loaded(image, "--bound", f"{bound}={most + 1}")
+                self.remove_layers("bounded")
+
+    def remove_layers(self, name):
+        for verb, words in (("rm", [name]), ("prune", [])):
+            done = case.run("image", verb, "--store", self.store, *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_bounds_of_the_configuration_file(self):
+        deep = [entry("d/" * 300 + "x")]
+        rule = "more than 256 directories deep (--bound depth=N allows up to 512)"
+        self.refused(rule, entries=deep)
+        config = self.directory + "/agent.yaml"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("image-bounds:\n  depth: 301\n  stream: 1M\n")
+        self.loaded(self.image(archive(*deep)).write_all(), "--config", config)
+        bomb = archive(entry("f", data=bytes(2 << 20)))
+        self.refused("bytes when decompressed", tar=bomb, options=("--config", config))
+        self.loaded(self.image(bomb).write_all(), "--config", config, "--bound", "stream=3M")
+
+    def test_bounds_that_are_none(self):
+        image = self.image(archive(entry("f"))).write_all()
+        for value, reason in (
+            ("depth", '"depth" is not of the form NAME=VALUE'),
+            ("width=1", 'there is no bound "width"'),
+            ("depth=513", '"depth" must be between 1 and 512'),
+            ("depth=0", '"depth" must be between 1 and 512'),
+            ("stream=x", '"stream" must be a size such as 64M'),
+        ):
+            self.assert_refused(image, reason, options=("--bound", value))
+        config = self.directory + "/agent.yaml"
+        for text, reason in (
+            ("image-bounds: {width: 1}", 'agent.yaml:1:16: unknown key "width"'),
+            ("image-bounds: {depth: 513}", 'agent.yaml:1:23: "depth" must be between 1 and 512'),
+        ):
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(text)
+            self.assert_refused(image, reason, options=("--config", config))
+        self.assert_refused(image, "nowhere: No such file", options=("--config", "/nowhere"))
 
     def test_damaged_pax_records(self):
         for body in (b"5 a=b\n", b"999 path=x\n", b"x path=x\n", b"6 a=b", b"6 =bb\n", b"0 \n", b"\n",
@@ -245,7 +309,7 @@ class Hostile(stores.StoreTest):
         # Times of directories are set last, so their names are remembered: 17,000 of 4,015 bytes.
         name = "/".join(["d" * 250] * 16)
         made = directory(name)
-        self.refused("the names of the layer's directories take more", tar=archive(made * 17000))
+        self.refused("bytes of directory names in the layer", tar=archive(made * 17000))
 
     def test_layers_that_fill_the_disk(self):
         # A file system of its own that is too small; what had been written goes again.

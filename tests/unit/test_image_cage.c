@@ -237,10 +237,10 @@ static void entries_of_a_layer_are_bounded(void **state)
         sum += (uint8_t)block[i];
     snprintf(block + 148, 8, "%06o", sum);
     assert_int_equal(tar_reader_new(endless, block, &reader), 0);
-    assert_int_equal(layer_tree_new(fd, &notes, &tree), 0);
+    assert_int_equal(layer_tree_new(fd, &image_bounds_default, &notes, &tree), 0);
     assert_int_equal(layer_tree_unpack(tree, reader, &e), -EFBIG);
     assert_non_null(strstr(e.text, "entries in the layer"));
-    assert_int_equal(notes.entries, LAYER_ENTRIES_MAX + 1);
+    assert_int_equal(notes.entries, image_bounds_default.entries + 1);
     assert_int_equal(fd_remove_tree(AT_FDCWD, directory), 0);
 }
 
