@@ -218,6 +218,7 @@ class Environments(case.SystemTest):
         store = self.directory + "/store"
         self.load(store, "good", "good")
         self.load(store, "ports", "ports", ports="22,x")
+        self.load(store, "port", "port", ports="0")
         self.load(store, "version", "version", agent_version="04")
         self.start_agent(store=store)
         self.assertEqual(list(self.announced()), ["good"])

@@ -260,9 +260,14 @@ class Overrides(Protocols):
             self.assertEqual(done["result"], ("success", ""), image)
 
     def test_what_labels_say_can_be_changed(self):
-        self.configured("  v4: {advertise: no, ports: '22,80', root: yes}\n")
+        self.configured("  v4: {advertise: no, ports: '22,80'}\n  v3-old: {protocol: main, root: yes}\n")
         v4 = self.backend.hellos[-1]["available_environments"]["docker"]["v4"]
         self.assertEqual((v4["advertised"], v4["ports"]), (False, (22, 80)))
+        message = {"type": "start", "input": {}, "debug": False, "envtypes": {"docker": True}, "run_as_root": True}
+        start = frame(message)
+        run = f"head -c {len(start)} | cmp - expected && cat says"
+        task = self.courses.add("course/root", run=run, expected=start, says=result(result="success"))
+        self.assertEqual(self.grade(task, environment="v3-old", inputdata={})["result"], ("success", ""))
 
     def test_an_environment_that_is_not_to_be_offered_is_not_there(self):
         self.configured("  v4: {offer: no}\n")

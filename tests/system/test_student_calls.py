@@ -5,6 +5,7 @@ The grader here is runtime_payload (tests/runtime/payload.c): it waits for its s
 and what the agent tells it before it has talked to one is lost."""
 
 import os
+import signal
 import time
 
 from harness import case, host, images
@@ -88,6 +89,9 @@ class Calls(case.SystemTest):
 
     def test_a_student_that_burns_its_time_instead_of_calling(self):
         self.assert_told(253, "while :; do :; done", time_limit=1)
+
+    def test_a_student_whose_first_process_dies_of_a_signal(self):
+        self.assert_told(128 + signal.SIGILL, "exec payload fault")
 
     def test_a_student_that_calls_and_leaves(self):
         self.assert_told(7, "payload obey /__parent.sock; exit 7")
