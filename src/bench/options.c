@@ -105,6 +105,9 @@ static int check(const struct bench_options *o, struct error *e)
         return error_set(e, -EINVAL, "the runs of a benchmark have no input and no terminal");
     if (o->run.keep)
         return error_set(e, -EINVAL, "what the runs of a benchmark change is not kept");
+    for (size_t i = 0; i < o->run.n_copies; i++)
+        if (o->run.copies[i].out)
+            return error_set(e, -EINVAL, "nothing is copied out of the runs of a benchmark");
     if (o->run.report)
         return error_set(e, -EINVAL, "the report of a benchmark is --format json");
     if (o->cores && !cpus_empty(&o->run.cpus))

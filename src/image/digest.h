@@ -4,7 +4,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED /* digest.c says why */
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,18 +30,19 @@ bool digest_equal(const struct digest *a, const struct digest *b);
 
 /** A running hash. */
 struct hasher {
-    EVP_MD_CTX *context; /* owned */
     enum digest_algorithm algorithm;
+    union {
+        SHA256_CTX sha256;
+        SHA512_CTX sha512;
+    } state;
 };
 
-/** Starts; -ENOMEM. */
+/** Starts; 0 or -EIO. */
 int hasher_start(struct hasher *h, enum digest_algorithm algorithm);
 /** 0 or -EIO (libcrypto failed). */
 int hasher_update(struct hasher *h, const void *data, size_t size);
 /** The digest of all that came; the hasher is used up. */
 int hasher_finish(struct hasher *h, struct digest *ret);
-void hasher_clear(struct hasher *h);
-#define _cleanup_hasher_ _cleanup_(hasher_clear)
 
 /** The digest of SIZE bytes in one go. */
 int digest_of(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *ret);

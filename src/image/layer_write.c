@@ -24,8 +24,6 @@ struct writer {
 static void writer_clear(struct writer *w)
 {
     safe_close(w->fd);
-    hasher_clear(&w->diff_id);
-    hasher_clear(&w->blob);
     ZSTD_freeCCtx(w->zstd);
     free(w->out);
 }

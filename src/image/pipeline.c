@@ -162,7 +162,7 @@ static void *inflate_thread(void *userdata)
 static void *hash_thread(void *userdata)
 {
     struct pipeline *p = userdata;
-    _cleanup_hasher_ struct hasher hasher = {0};
+    struct hasher hasher;
     const uint8_t *data;
     size_t size;
     int r = hasher_start(&hasher, DIGEST_SHA256);

@@ -168,7 +168,7 @@ static int hash_all(const struct unpack_request *q, struct hasher *hasher, struc
 
 static int hash_blob(const struct unpack_request *q, struct error *e)
 {
-    _cleanup_hasher_ struct hasher hasher = {0};
+    struct hasher hasher;
     struct digest found;
     char text[DIGEST_TEXT_SIZE];
     int r;
