@@ -122,6 +122,18 @@ static void what_is_in_the_pipe_at_the_end_is_drained(void **state)
     assert_int_equal(f->bodies, 1);
 }
 
+static void a_closed_stdout_is_looked_at_once(void **state)
+{
+    struct fixture *f = *state;
+    unsigned rounds = 0;
+
+    f->out = safe_close(f->out);
+    while (rounds < 100 && sd_event_run(f->event, 0) > 0)
+        rounds++;
+    assert_true(rounds < 10);
+    assert_null(conversation_fault(f->c));
+}
+
 static void a_queue_longer_than_the_pipe_is_written_as_it_is_read(void **state)
 {
     struct fixture *f = *state;
@@ -161,6 +173,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_body_that_is_refused_ends_the_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_in_the_pipe_at_the_end_is_drained, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_closed_stdout_is_looked_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_queue_longer_than_the_pipe_is_written_as_it_is_read,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_grader_that_closes_its_stdin_is_no_fault, setup,
