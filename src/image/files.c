@@ -107,6 +107,7 @@ int image_files_open(struct image_files *f, const char *name, struct image_file 
                      struct error *e)
 {
     struct image_file file = IMAGE_FILE_INIT;
+    char self[32];
     int r;
 
     if (!f->archive)
@@ -114,7 +115,9 @@ int image_files_open(struct image_files *f, const char *name, struct image_file 
     r = archive_find(f->archive, name, &file.offset, &file.size, e);
     if (r < 0)
         return r;
-    file.fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+    /* With a position of its own: several layers of an archive are read at once. */
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+    file.fd = open(self, O_RDONLY | O_NOCTTY | O_CLOEXEC);
     if (file.fd < 0)
         return error_sys(e, -errno, "%s", name);
     *ret = file;

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "image/bounds.h"
 #include "image/fields.h"
+#include "image/load_layers.h"
 #include "image/names.h"
 #include "image/oci.h"
 #include "image/pack.h"
@@ -25,7 +26,8 @@ struct load {
     struct image *image;
     struct seam *seam; /* NULL where none is needed */
     bool seam_fresh;
-    const struct oci_descriptor *unpacking;
+    size_t *missing; /* those of them to be unpacked */
+    uint64_t total;  /* size of their blobs */
     char what[64];
 };
 
@@ -35,6 +37,7 @@ static void load_clear(struct load *l)
     oci_manifest_free(l->manifest);
     free(l->diff_ids);
     free(l->fresh);
+    free(l->missing);
     seam_free(l->seam);
     image_free(l->image);
 }
@@ -64,10 +67,16 @@ static void report_progress(void *userdata, uint64_t done)
 {
     struct load *l = userdata;
 
-    l->options->progress(l->options->userdata, l->what, done, l->unpacking->size);
+    l->options->progress(l->options->userdata, l->what, done, MAX(done, l->total));
 }
 
-static int unpack_one(struct load *l, size_t i, struct error *e)
+static void tell_one(void *userdata, uint64_t done)
+{
+    (void)userdata;
+    layer_work_tell(done);
+}
+
+static int unpack_into(struct load *l, size_t i, struct error *e)
 {
     struct oci_descriptor *blob = &l->manifest->layers[i];
     const struct digest *diff_id = &l->diff_ids[i];
@@ -79,7 +88,7 @@ static int unpack_one(struct load *l, size_t i, struct error *e)
         .blob = blob,
         .diff_id = diff_id,
         .bounds = l->options->bounds ? l->options->bounds : &image_bounds_default,
-        .userdata = l,
+        .progress = l->options->progress ? tell_one : NULL,
     };
     int r = image_source_open_blob(l->source, blob, &file, e);
 
@@ -88,12 +97,19 @@ static int unpack_one(struct load *l, size_t i, struct error *e)
     if (r < 0)
         return r;
     q.root_fd = root_fd;
-    l->unpacking = blob;
-    snprintf(l->what, sizeof(l->what), "layer %zu of %zu", i + 1, l->manifest->n_layers);
-    if (l->options->progress)
-        q.progress = report_progress;
     r = unpack_layer(&q, &notes, e);
     return r < 0 ? r : store_note_layer(l->store, diff_id, &notes, e);
+}
+
+static int unpack_one(void *userdata, size_t number, struct error *e)
+{
+    struct load *l = userdata;
+    size_t i = l->missing[number];
+    char text[DIGEST_TEXT_SIZE];
+    int r = unpack_into(l, i, e);
+
+    return r < 0 ? error_prefix(e, r, "layer %s", digest_text(&l->manifest->layers[i].digest, text))
+                 : 0;
 }
 
 /* A layer that stands twice in the image is unpacked once. */
@@ -105,25 +121,41 @@ static bool unpacked_before(const struct load *l, size_t i)
     return false;
 }
 
-static int unpack_layers(struct load *l, struct error *e)
+/* Which layers are new to the store, and which of them were not complete in tmp/ already. */
+static int find_missing(struct load *l, size_t *ret, struct error *e)
 {
+    size_t n = 0;
+
     l->fresh = calloc(l->manifest->n_layers, sizeof(*l->fresh));
-    if (!l->fresh)
+    l->missing = calloc(l->manifest->n_layers, sizeof(*l->missing));
+    if (!l->fresh || !l->missing)
         return error_sys(e, -ENOMEM, "layers");
     for (size_t i = 0; i < l->manifest->n_layers; i++) {
-        char text[DIGEST_TEXT_SIZE];
         bool there = false;
         int r = store_has_layer(l->store, &l->diff_ids[i], &there, e);
-        if (r >= 0 && !there && !unpacked_before(l, i)) {
-            l->fresh[i] = true;
-            if (!store_has_unfinished(l->store, &l->diff_ids[i]))
-                r = unpack_one(l, i, e);
-        }
         if (r < 0)
-            return error_prefix(e, r, "layer %s",
-                                digest_text(&l->manifest->layers[i].digest, text));
+            return r;
+        l->fresh[i] = !there && !unpacked_before(l, i);
+        if (!l->fresh[i] || store_has_unfinished(l->store, &l->diff_ids[i]))
+            continue;
+        l->missing[n++] = i;
+        l->total += l->manifest->layers[i].size;
     }
+    *ret = n;
     return 0;
+}
+
+static int unpack_layers(struct load *l, struct error *e)
+{
+    struct layer_work work = {.unpack = unpack_one, .userdata = l};
+    int r = find_missing(l, &work.n, e);
+
+    if (r < 0)
+        return r;
+    snprintf(l->what, sizeof(l->what), "%zu of %zu layers", work.n, l->manifest->n_layers);
+    if (l->options->progress)
+        work.progress = report_progress;
+    return layer_work_run(&work, e);
 }
 
 static int commit_layers(struct load *l, struct error *e)

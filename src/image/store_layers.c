@@ -181,22 +181,30 @@ int store_begin_layer(struct image_store *s, const struct digest *diff_id, int *
     return 0;
 }
 
+/* Reaches the disk with the layer, by store_sync(). */
+static int write_beside(struct image_store *s, const char *name, const void *data, size_t size)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    _cleanup_close_ int fd = openat(s->tmp_fd, name, flags, 0600);
+
+    return fd < 0 ? -errno : fd_write_full(fd, data, size);
+}
+
 int store_note_layer(struct image_store *s, const struct digest *diff_id,
                      const struct layer_notes *notes, struct error *e)
 {
     _cleanup_json_ json_t *json = layer_notes_to_json(notes);
     _cleanup_free_ char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-    char name[LAYER_FILE_MAX];
+    char name[LAYER_FILE_MAX], part[LAYER_FILE_MAX];
     int r;
 
     if (!text)
         return store_error(s, -ENOMEM, e, "notes");
-    r = store_write_file(s->tmp_fd, beside(diff_id, SUMS_SUFFIX, name), 0600, notes->sums.data,
-                         notes->sums.size);
+    r = write_beside(s, beside(diff_id, SUMS_SUFFIX, name), notes->sums.data, notes->sums.size);
     /* Complete when it has its name: that says that the layer is complete, too. */
     if (r >= 0)
-        r = store_write_file(s->tmp_fd, "notes", 0600, text, strlen(text));
-    if (r >= 0 && renameat(s->tmp_fd, "notes", s->tmp_fd, beside(diff_id, NOTES_SUFFIX, name)) < 0)
+        r = write_beside(s, beside(diff_id, ".part", part), text, strlen(text));
+    if (r >= 0 && renameat(s->tmp_fd, part, s->tmp_fd, beside(diff_id, NOTES_SUFFIX, name)) < 0)
         r = -errno;
     return r < 0 ? store_error(s, r, e, "notes") : 0;
 }

@@ -299,6 +299,18 @@ class Layers(stores.StoreTest):
 
     # -- against another implementation
 
+    # -- several at once
+
+    def test_of_several_bad_layers_the_first_is_named(self):
+        """Layers are unpacked side by side; what is said does not depend on which of them ends first."""
+        self.make_store()
+        slow = archive(*[entry(f"f{n}", data=bytes(20_000)) for n in range(200)], entry("../slow"))
+        fast = archive(entry("../fast"))
+        good = [archive(entry(f"good-{n}", data=b"x")) for n in range(3)]
+        image = self.image(good[0], slow, good[1], fast, good[2]).write_all()
+        for _ in range(3):
+            self.assert_refused(image, "layer " + image.manifest["layers"][1]["digest"], 'entry "../slow": ')
+
     def umoci_tree(self, image):
         if not shutil.which("umoci"):
             self.skipTest("needs umoci")
