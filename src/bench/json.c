@@ -1,23 +1,6 @@
 #include "bench/show.h"
 
-#include "base/text.h"
-
-#include <jansson.h>
-#include <string.h>
-
-static json_t *text(const char *value)
-{
-    return value && text_is_utf8(value, strlen(value)) ? json_string(value) : json_null();
-}
-
-static json_t *list(char *const *words)
-{
-    json_t *array = json_array();
-
-    for (; array && words && *words; words++)
-        json_array_append_new(array, text(*words));
-    return array;
-}
+#include "run/report.h"
 
 static json_t *summary(const struct stats_summary *s)
 {
@@ -63,7 +46,7 @@ static json_t *command(const struct bench_result *result, size_t i)
     }
     for (size_t round = 0; runs && round < result->n_rounds; round++)
         json_array_append_new(runs, run(&c->runs[round], round));
-    return json_pack("{s:o, s:I, s:o, s:o, s:o}", "command", list(c->argv), "failures",
+    return json_pack("{s:o, s:I, s:o, s:o, s:o}", "command", run_list_json(c->argv), "failures",
                      (json_int_t)c->failures, "summary", summaries, "ratio", ratios, "runs", runs);
 }
 
@@ -92,13 +75,14 @@ int bench_show_json(const struct bench_result *result, struct buffer *b)
 
     for (size_t i = 0; commands && i < result->n_commands; i++)
         json_array_append_new(commands, command(result, i));
-    root = json_pack("{s:i, s:o, s:o, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",
-                     BENCH_JSON_VERSION, "image", text(result->image), "digest",
-                     result->digest[0] ? text(result->digest) : json_null(), "started_unix",
-                     (json_int_t)result->started_unix, "rounds", (int)result->n_rounds, "warmup",
-                     (int)result->options->warmup, "cpus", text(result->cpus), "idle",
-                     text(result->siblings), "machine", machine(result), "warnings",
-                     list(result->warnings), "commands", commands);
+    root =
+        json_pack("{s:i, s:o, s:o, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version",
+                  BENCH_JSON_VERSION, "image", run_text_json(result->image), "digest",
+                  result->digest[0] ? run_text_json(result->digest) : json_null(), "started_unix",
+                  (json_int_t)result->started_unix, "rounds", (int)result->n_rounds, "warmup",
+                  (int)result->options->warmup, "cpus", run_text_json(result->cpus), "idle",
+                  run_text_json(result->siblings), "machine", machine(result), "warnings",
+                  run_list_json(result->warnings), "commands", commands);
     line = root ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     json_decref(root);
     return line ? buffer_printf(b, "%s\n", line) : -ENOMEM;

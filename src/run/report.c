@@ -11,18 +11,18 @@ static json_t *counter(uint64_t value)
     return value == SANDBOX_ABSENT ? json_null() : json_integer((json_int_t)value);
 }
 
-static json_t *text(const char *value)
+json_t *run_text_json(const char *value)
 {
     /* What is not UTF-8 is not JSON: such bytes come from the command line. */
     return value && text_is_utf8(value, strlen(value)) ? json_string(value) : json_null();
 }
 
-static json_t *list(char *const *words)
+json_t *run_list_json(char *const *words)
 {
     json_t *array = json_array();
 
     for (; array && words && *words; words++)
-        json_array_append_new(array, text(*words));
+        json_array_append_new(array, run_text_json(*words));
     return array;
 }
 
@@ -31,16 +31,17 @@ static json_t *describe(const struct run_plan *p)
     if (!p)
         return json_pack("{s:i}", "version", RUN_REPORT_VERSION);
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o}", "version", RUN_REPORT_VERSION, "id", p->id,
-                     "name", text(p->name), "image", text(p->image->name), "digest",
-                     text(p->image->digest), "command", list(p->spec.argv));
+                     "name", run_text_json(p->name), "image", run_text_json(p->image->name),
+                     "digest", run_text_json(p->image->digest), "command",
+                     run_list_json(p->spec.argv));
 }
 
 static json_t *failure(const struct sandbox_report *r)
 {
     if (r->verdict != SANDBOX_START_FAILED)
         return json_null();
-    return json_pack("{s:o, s:o, s:i}", "step", text(r->failed_step), "text", text(r->error),
-                     "errno", -r->error_code);
+    return json_pack("{s:o, s:o, s:i}", "step", run_text_json(r->failed_step), "text",
+                     run_text_json(r->error), "errno", -r->error_code);
 }
 
 static json_t *pressure(const struct sandbox_pressure *p)
@@ -87,8 +88,8 @@ json_t *run_report(const struct run_plan *p, const struct sandbox_report *r)
                   sandbox_verdict_name(r->verdict), "exit_status", run_exit_status(r), "exit_code",
                   r->verdict == SANDBOX_EXITED ? json_integer(r->exit_code) : json_null(), "signal",
                   r->verdict == SANDBOX_SIGNALLED ? json_integer(r->signal) : json_null(), "limit",
-                  text(run_limit_name(r)), "error", failure(r), "copy_error",
-                  r->copy_error[0] ? text(r->copy_error) : json_null());
+                  run_text_json(run_limit_name(r)), "error", failure(r), "copy_error",
+                  r->copy_error[0] ? run_text_json(r->copy_error) : json_null());
     json_t *usage = run_usage_json(r);
 
     if (!report || !outcome || !usage || json_object_update(report, outcome) < 0 ||
@@ -107,7 +108,7 @@ json_t *run_report_error(const struct run_plan *p, const struct error *e)
     json_t *outcome =
         json_pack("{s:s, s:i, s:n, s:n, s:n, s:{s:n, s:o, s:i}, s:n}", "verdict", "not-started",
                   "exit_status", RUN_EXIT_OWN_ERROR, "exit_code", "signal", "limit", "error",
-                  "step", "text", text(e->text), "errno", -e->code, "copy_error");
+                  "step", "text", run_text_json(e->text), "errno", -e->code, "copy_error");
 
     if (!report || !outcome || json_object_update(report, outcome) < 0) {
         json_decref(report);
