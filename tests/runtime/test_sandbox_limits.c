@@ -359,7 +359,7 @@ static bool too_small(const struct sandbox_limits *limits, const char *script, c
     run_wait(&r);
     small = r.report.verdict != SANDBOX_EXITED || r.report.exit_code != 0;
     if (r.report.verdict == SANDBOX_START_FAILED)
-        assert_true(r.report.failed_step && r.report.error && *r.report.error);
+        assert_true(r.report.failed_step[0] && r.report.error[0]);
     else if (r.report.verdict == SANDBOX_EXITED && r.report.exit_code == 0)
         assert_string_equal(buffer_string(&r.out), "fine\n");
     else if (r.report.verdict == SANDBOX_EXITED)
