@@ -5,15 +5,17 @@
 
 static const struct image_verb verb = {
     .verb = "image pack",
-    .help = "Usage: dockless image pack [OPTION...] DIR... oci:OUT[:REF]\n\n"
-            "Packs each DIR as one layer, lowest first, of an image in the OCI image layout OUT,\n"
-            "which is made where it is missing. The same trees give the same "
-            "digest.\n\n" IMAGE_VERB_CONFIG_HELP
-            "  --created SECONDS    time of creation; later times of files become it (default:\n"
-            "                       $SOURCE_DATE_EPOCH, else the newest file's, and times stay)\n"
-            "  --compress HOW       zstd (default) or none\n"
-            "  --format text|json   how to print what was packed\n"
-            "  --help               this text\n",
+    .help =
+        "Usage: dockless image pack [OPTION...] DIR... oci:OUT[:REF]\n\n"
+        "Packs each DIR as one layer, lowest first, of an image in the OCI image layout OUT,\n"
+        "which is made where it is missing. The same trees give the same "
+        "digest.\n\n" IMAGE_VERB_CONFIG_HELP
+        "  --created SECONDS    time of creation; later times of files become it (default:\n"
+        "                       $SOURCE_DATE_EPOCH, else the newest file's, and times stay)\n"
+        "  --overlay            the trees are as overlayfs has them: 0/0 devices are whiteouts\n"
+        "  --compress HOW       zstd (default) or none\n"
+        "  --format text|json   how to print what was packed\n"
+        "  --help               this text\n",
     .takes_config = true,
     .takes_compression = true,
     .takes_created = true,
@@ -37,6 +39,7 @@ int cli_image_pack(int argc, char **argv)
     options.config = image_verb_config(&o);
     options.compression = o.compression;
     options.created = o.created;
+    options.overlay = o.overlay;
     r = image_pack(argv + optind, target, &options, &packed, &e);
     if (r < 0)
         return cli_fail(verb.verb, &e);

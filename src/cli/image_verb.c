@@ -22,6 +22,7 @@ enum {
     OPTION_CONFIG,
     OPTION_COMPRESS,
     OPTION_CREATED,
+    OPTION_OVERLAY,
 };
 
 void image_verb_options_clear(struct image_verb_options *o)
@@ -52,7 +53,7 @@ static bool takes(const struct image_verb *v, int option)
         return v->takes_name;
     if (option == OPTION_COMPRESS)
         return v->takes_compression;
-    if (option == OPTION_CREATED)
+    if (option == OPTION_CREATED || option == OPTION_OVERLAY)
         return v->takes_created;
     if (option == OPTION_BOUND || option == OPTION_CONFIG)
         return v->takes_bounds;
@@ -99,6 +100,9 @@ static int set_option(const struct image_verb *v, int option, struct image_verb_
             return cli_usage(v->verb, "--compress takes zstd or none");
         o->compression = optarg[0] == 'z' ? IMAGE_COMPRESSION_ZSTD : IMAGE_COMPRESSION_NONE;
         break;
+    case OPTION_OVERLAY:
+        o->overlay = true;
+        break;
     case OPTION_CREATED:
         if (parse_created(optarg, &o->created) < 0)
             return cli_usage(v->verb, "--created takes seconds since 1970");
@@ -137,6 +141,7 @@ int image_verb_parse(const struct image_verb *v, int argc, char **argv,
         {"user", required_argument, NULL, OPTION_USER},
         {"compress", required_argument, NULL, OPTION_COMPRESS},
         {"created", required_argument, NULL, OPTION_CREATED},
+        {"overlay", no_argument, NULL, OPTION_OVERLAY},
         {0},
     };
     int c, r;

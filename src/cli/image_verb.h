@@ -10,7 +10,7 @@ struct image_verb {
     bool takes_name;        /* --name */
     bool takes_config;      /* --cmd, --entrypoint, --env, --label, --workdir, --user */
     bool takes_compression; /* --compress */
-    bool takes_created;     /* --created */
+    bool takes_created;     /* --created, --overlay */
     bool takes_bounds;      /* --bound, --config */
 };
 
@@ -23,6 +23,7 @@ struct image_verb_options {
     const char *config;                        /* file with bounds, or NULL */
     const char *working_dir, *user;
     enum image_compression compression;
+    bool overlay;    /* --overlay */
     int64_t created; /* SOURCE_DATE_EPOCH, or negative */
 };
 void image_verb_options_clear(struct image_verb_options *o);

@@ -192,6 +192,8 @@ struct image_pack_options {
     enum image_compression compression;
     int64_t created; /* seconds; later times of files become it. Negative: the newest file's time,
                       * and times stay as they are */
+    bool overlay; /* the trees are in overlayfs's form: 0/0 devices are whiteouts, and directories
+                   * may be opaque */
 };
 #define IMAGE_DIGEST_TEXT_SIZE 160
 struct image_packed {

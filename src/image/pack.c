@@ -69,7 +69,8 @@ static int add_trees(struct layout_writer *w, char *const *dirs,
                      const struct image_pack_options *options, struct image_packed *packed,
                      struct error *e)
 {
-    const struct pack_tree_options tree = {.mtime_max = options->created};
+    const struct pack_tree_options tree = {.overlay = options->overlay,
+                                           .mtime_max = options->created};
 
     for (; *dirs; dirs++) {
         _cleanup_close_ int fd = -EBADF;

@@ -1,10 +1,12 @@
 # ctest: no-asan fixture=system.environments_store
 """The images python3 and gcc, built from their recipes: what run scripts in Python do, and tasks in C."""
 
+import json
 import os
+import subprocess
 import unittest
 
-from harness import case
+from harness import case, stores, trees
 
 PYTHON = "#!/usr/bin/python3\nfrom inginious_container_api import feedback, input, lang, rst, run_student\n"
 # Made by ctest's fixture from what scripts/build-image built.
@@ -149,6 +151,22 @@ class Environments(case.SystemTest):
             "cc -fsanitize=undefined -fno-sanitize-recover -o b b.c && ./b || feedback-result failed\n",
         )
         self.assertEqual(done["result"], ("failed", "c++"))
+
+
+class RoundTrips(stores.StoreTest):
+    def test_a_debian_root_with_python_makes_a_round_trip(self):
+        """What other tools see of an image that is exported is what containers see of it."""
+        if not os.path.isdir(STORE):
+            raise unittest.SkipTest(f"there is no store {STORE}: ctest makes it")
+        shown = case.run("image", "inspect", "--store", STORE, "--format", "json", "python3")
+        ours = trees.of_image(STORE, json.loads(shown.stdout))
+        self.assertIn("usr/bin/python3", ours)
+        out = self.directory + "/out"
+        done = case.run("image", "export", "--store", STORE, "--compress", "none", "python3", f"oci:{out}:v1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        bundle = self.directory + "/bundle"
+        subprocess.run(["umoci", "unpack", "--image", out + ":v1", bundle], check=True, capture_output=True)
+        self.assertEqual(trees.difference(ours, trees.tree(bundle + "/rootfs"), [("", "mtime")]), [])
 
 
 if __name__ == "__main__":

@@ -246,6 +246,30 @@ class Pack(stores.StoreTest):
         self.assertEqual(trees.difference(tree, trees.of_image(self.store, again)), [])
         self.assertEqual(trees.difference(tree, self.umoci(self.directory + "/out", "v1"), [("", "mtime")]), [])
 
+    def test_other_tools_read_what_a_recipe_made(self):
+        if not os.path.exists(case.DEFAULT_IMAGE + "/index.json"):
+            self.skipTest("needs the default image")
+        for words in (["umoci", "ls", "--layout", case.DEFAULT_IMAGE], ["skopeo", "inspect", f"oci:{case.DEFAULT_IMAGE}:default"]):
+            if not shutil.which(words[0]):
+                self.skipTest("needs " + words[0])
+            shown = subprocess.run(words, check=True, capture_output=True, text=True)
+            self.assertIn("default\n" if words[0] == "umoci" else '"org.inginious.grading.name": "default"', shown.stdout)
+
+    def test_whiteouts_of_overlayfs_are_packed(self):
+        root = self.directory + "/upper"
+        os.makedirs(root + "/a")
+        os.mknod(root + "/a/x", 0o20000, os.makedev(0, 0))
+        with open(root + "/a/y", "wb"):
+            pass
+        low = self.directory + "/low"
+        os.makedirs(low + "/a")
+        for name in ("x", "z"):
+            with open(f"{low}/a/{name}", "wb"):
+                pass
+        self.pack("--overlay", low, root, self.out())
+        tree = trees.of_image(self.store, self.loaded(self.out()))
+        self.assertEqual(sorted(tree), ["", "a", "a/y", "a/z"])
+
     def test_thirty_layers_make_a_round_trip(self):
         """Files come, change and go in each; skopeo converts, umoci unpacks, both see our tree."""
         choose = random.Random(30)
