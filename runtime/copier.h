@@ -15,8 +15,8 @@ typedef void (*copier_done_fn)(int result, const struct error *e, void *userdata
 /** What the process does; negative: E says why. */
 typedef int (*copier_work_fn)(const void *what, struct error *e);
 
-/** Forks a process that does WORK with WHAT, which need not outlive the call. */
-int copier_run(sd_event *event, const struct host *h, copier_work_fn work, const void *what,
+/** Forks a process that calls FN with WHAT, which need not outlive the call. */
+int copier_run(sd_event *event, const struct host *h, copier_work_fn fn, const void *what,
                copier_done_fn done, void *userdata, struct copier **ret, struct error *e);
 
 /** Forks a process that copies the source of mount M, number INDEX; without FORCE only where it has
