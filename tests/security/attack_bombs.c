@@ -46,7 +46,7 @@ static int children(unsigned long mib)
             pause();
         }
     }
-    sleep(2);
+    sleep(600); /* until one of them has too much */
     return 0;
 }
 

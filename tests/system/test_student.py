@@ -43,15 +43,15 @@ class Student(case.SystemTest):
         """More than the job's own time is used by its student containers."""
         burn = script("x", "while :; do :; done")
         found = self.custom(
-            burn + 'for i in 1 2 3; do run_student --time 1 /task/student/x; all+="$? "; done; tell all "$all"\n',
-            {"time": 2, "hard_time": 60},
+            burn + 'for i in 1 2 3; do run_student --time 2 /task/student/x; all+="$? "; done; tell all "$all"\n',
+            {"time": 4, "hard_time": 90},
         )
         self.assertEqual(found, {"all": "253 253 253 "})
 
     def test_no_more_time_than_the_job_can_be_had(self):
         burn = script("x", "while :; do :; done")
         found = self.custom(
-            burn + "run_student --time 100 /task/student/x; tell r $?\n", {"time": 1, "hard_time": 60}
+            burn + "run_student --time 100 /task/student/x; tell r $?\n", {"time": 3, "hard_time": 90}
         )
         self.assertEqual(found, {"r": 253})
 
@@ -124,12 +124,12 @@ class Protocol(case.SystemTest):
             "[ $? = 0 ] && [ $(tail -c 64 heard | tr -d 0-9a-f | wc -c) = 0 ] && cat says"
         )
         task = self.courses.add("course/task", run=run, request=self.REQUEST, begin=begin, says=SUCCESS)
-        done = self.grade(task, inputdata=self.INPUT, limits={"hard_time": 10})
+        done = self.grade(task, inputdata=self.INPUT, limits={"hard_time": 60})
         self.assertEqual(done["result"], ("success", "done"))
 
     def test_a_flood_of_requests_does_not_disturb_others(self):
         flood = self.REQUEST * 3000 + result(result="failed", text="flooded")
-        noisy = self.backend.new_job(self.courses.says("course/noise", flood), limits={"hard_time": 20})
+        noisy = self.backend.new_job(self.courses.says("course/noise", flood), limits={"hard_time": 90})
         task = self.courses.says("course/quiet", SUCCESS)
         self.assertEqual(self.grade(task)["result"], ("success", "done"))
         self.assertEqual(self.backend.wait_done(noisy)["result"], ("failed", "flooded"))
