@@ -268,6 +268,24 @@ class SystemTest(unittest.TestCase):
                 print(f"--- {agent.log}\n{agent.messages()}", file=sys.stderr)
 
 
+class _Result(unittest.TextTestResult):
+    """Also leaves each test's outcome as a file in $DOCKLESS_TEST_OUTCOMES, for tests/vm."""
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        directory = os.environ.get("DOCKLESS_TEST_OUTCOMES")
+        if directory is None:
+            return
+        bad = [text for case, text in self.failures + self.errors if test in (case, getattr(case, "test_case", None))]
+        skipped = [reason for case, reason in self.skipped if case is test]
+        outcome = "failed" if bad else "skipped" if skipped else "passed"
+        file = os.path.basename(sys.argv[0]).removeprefix("test_").removesuffix(".py")
+        path = f"{directory}/system.{file}.{test._testMethodName.removeprefix('test_')}"
+        with open(path + ".new", "w", encoding="utf-8") as out:
+            out.write("\n".join([outcome, *bad, *skipped, ""]))
+        os.rename(path + ".new", path)
+
+
 def main():
     """Runs the tests named on the command line (methods, without class), else all of the file.
     Exit status 77: nothing failed, but something was skipped."""
@@ -279,7 +297,7 @@ def main():
         if len(cases) != len(wanted):
             sys.exit(f"{sys.argv[0]}: there is no such test among {wanted}")
         suite = unittest.TestSuite(cases)
-    outcome = unittest.TextTestRunner(verbosity=2).run(suite)
+    outcome = unittest.TextTestRunner(verbosity=2, resultclass=_Result).run(suite)
     if not outcome.wasSuccessful():
         sys.exit(1)
     sys.exit(77 if outcome.skipped else 0)
