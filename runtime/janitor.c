@@ -1,6 +1,7 @@
 #include "janitor.h"
 
 #include "base/fdio.h"
+#include "base/text.h"
 
 #include <signal.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct janitor {
     int dir_fd;
     int socket_fd;
     pid_t pid;
+    char **waiting; /* names that its socket did not take yet */
 };
 
 enum { JANITOR_DIR = 3, JANITOR_SOCKET, JANITOR_KILL, JANITOR_FDS_ };
@@ -130,14 +132,38 @@ int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
     return 0;
 }
 
+/* Hands over what waits, as far as it goes; false where nobody takes it any more. */
+static bool hand_over(struct janitor *j)
+{
+    size_t sent = 0, n = strv_length(j->waiting);
+    bool gone = false;
+
+    while (sent < n && !gone) {
+        const char *name = j->waiting[sent];
+        if (send(j->socket_fd, name, strlen(name), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            free(j->waiting[sent++]);
+        else if (errno == EAGAIN || errno == EINTR)
+            break;
+        else
+            gone = true;
+    }
+    if (sent > 0)
+        memmove(j->waiting, j->waiting + sent, (n - sent + 1) * sizeof(char *));
+    return !gone;
+}
+
 void janitor_remove(struct janitor *j, const char *name)
 {
-    if (send(j->socket_fd, name, strlen(name), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (hand_over(j) && strv_length(j->waiting) < JANITOR_WAITING_MAX &&
+        strv_append(&j->waiting, name) == 0)
+        (void)hand_over(j);
+    else
         (void)fd_remove_tree(j->dir_fd, name);
 }
 
 void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
 {
+    (void)hand_over(j);
     for (size_t at = 0; at < n; at += MESSAGE_FDS_MAX) {
         size_t count = MIN(n - at, (size_t)MESSAGE_FDS_MAX);
         struct message m = {.iov = {(void *)(uintptr_t)NO_NAME, strlen(NO_NAME)}};
@@ -163,5 +189,6 @@ void janitor_close(struct janitor *j)
     safe_close(j->socket_fd);
     while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    j->waiting = strv_free(j->waiting);
     free(j);
 }

@@ -18,8 +18,12 @@ struct janitor;
  */
 int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e);
 
-/** Has directory NAME removed. Where the janitor has fallen far behind, or is gone, the caller does
- * the work itself: the disk fills no faster than it is emptied. */
+/** Names that wait while the janitor is busy. The caller keeps the time of running sandboxes, and
+ * would not while it removes the 10^6 files that one of them has left. */
+#define JANITOR_WAITING_MAX 4096
+
+/** Has directory NAME removed. Where the janitor has fallen that far behind, or is gone, the caller
+ * does the work itself: the disk fills no faster than it is emptied. */
 void janitor_remove(struct janitor *j, const char *name);
 
 /** Closes the N fds here, after handing them to the janitor, whose close is the last one. */
