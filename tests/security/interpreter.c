@@ -40,11 +40,9 @@ __attribute__((noreturn, used)) static void start(void)
         call(__NR_exit_group, 99, 0, 0, 0);
 }
 
-__attribute__((naked, noreturn)) void _start(void)
-{
+/* The kernel leaves no return address on the stack. */
 #if defined(__x86_64__)
-    __asm__("and $-16, %rsp\n call start\n");
+__asm__(".globl _start\n_start:\n and $-16, %rsp\n call start\n");
 #elif defined(__aarch64__)
-    __asm__("b start\n");
+__asm__(".globl _start\n_start:\n b start\n");
 #endif
-}
