@@ -15,6 +15,8 @@
 /** Manifests in one index: the biggest public ones list some 30 platforms, local layouts one a tag.
  */
 #define IMAGE_INDEX_ENTRIES_MAX 4096
+/** Indexes read while looking for a name in nested ones. */
+#define IMAGE_INDEXES_MAX 256
 /** One string of a configuration: what execve(2) takes as one argument (MAX_ARG_STRLEN). */
 #define IMAGE_STRING_MAX ((size_t)128 << 10)
 /** A compressed layer; registries refuse more than 10 GiB, a graphics-card tool kit takes 5. */

@@ -278,6 +278,68 @@ static int parse_manifest(const json_t *json, const struct oci_descriptor *d,
     return 0;
 }
 
+/* Indexes may stand in indexes, each with names of its own: the entry of the name, wherever it is.
+ */
+struct search {
+    struct image_source *source;
+    const char *name;
+    struct oci_index_entry found; /* without its strings */
+    bool has_found;
+    size_t read; /* indexes */
+};
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by IMAGE_INDEX_DEPTH */
+static int search_index(struct search *s, const json_t *json, int depth, struct error *e)
+{
+    _cleanup_free_ struct oci_index_entry *entries = NULL;
+    size_t n = 0;
+    int r = oci_index_parse(json, &entries, &n, e);
+
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        struct oci_index_entry *entry = &entries[i];
+        _cleanup_json_ json_t *inner = NULL;
+        if (!platform_fits(entry) || (!entry->is_image && !entry->is_index))
+            continue;
+        if (entry->name && strcmp(entry->name, s->name) == 0) {
+            if (s->has_found &&
+                !digest_equal(&s->found.descriptor.digest, &entry->descriptor.digest))
+                return error_set(e, -ENOTUNIQ, "several images bear this name");
+            s->found = *entry;
+            s->has_found = true;
+        } else if (entry->is_index) {
+            char text[DIGEST_TEXT_SIZE];
+            if (depth == IMAGE_INDEX_DEPTH)
+                return error_set(e, -ELOOP, "indexes nested more than %d deep", IMAGE_INDEX_DEPTH);
+            if (++s->read > IMAGE_INDEXES_MAX)
+                return error_set(e, -EFBIG, "more than %d indexes", IMAGE_INDEXES_MAX);
+            r = read_document(s->source, &entry->descriptor, "index", &inner, e);
+            if (r >= 0 && (r = search_index(s, inner, depth + 1, e)) < 0)
+                error_prefix(e, r, "index %s", digest_text(&entry->descriptor.digest, text));
+        }
+    }
+    return r;
+}
+
+/* Looks below the top level for REFERENCE, which it does not have. */
+static int find_below(struct image_source *source, const json_t *index, const char *name,
+                      struct oci_index_entry *ret, bool *ret_found, struct error *e)
+{
+    struct search s = {.source = source, .name = name};
+    int r = search_index(&s, index, 0, e);
+
+    *ret = s.found;
+    *ret_found = s.has_found;
+    return r;
+}
+
+static bool has_name(const struct oci_index_entry *entries, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].name && strcmp(entries[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* From the index JSON, whose reference it takes, downwards. */
 static int walk_indexes(struct image_source *s, json_t *json, const char *first,
                         struct oci_manifest **ret, struct error *e)
@@ -290,12 +352,18 @@ static int walk_indexes(struct image_source *s, json_t *json, const char *first,
     for (int depth = 0; depth <= IMAGE_INDEX_DEPTH; depth++) {
         _cleanup_free_ struct oci_index_entry *entries = NULL;
         const struct oci_index_entry *chosen = NULL;
+        struct oci_index_entry below;
         struct oci_descriptor next;
-        bool is_index;
+        bool is_index, found = false;
         size_t n = 0;
         int r = oci_index_parse(index, &entries, &n, e);
 
-        if (r >= 0 && depth == 0 && reference->index != IMAGE_SOURCE_INDEX_NONE)
+        if (r >= 0 && depth == 0 && reference->reference &&
+            !has_name(entries, n, reference->reference))
+            r = find_below(s, index, reference->reference, &below, &found, e);
+        if (found)
+            chosen = &below;
+        else if (r >= 0 && depth == 0 && reference->index != IMAGE_SOURCE_INDEX_NONE)
             r = choose_by_index(entries, n, reference->index, &chosen, e);
         else if (r >= 0)
             r = choose(entries, n, depth == 0 ? reference->reference : NULL, &chosen, e);

@@ -133,6 +133,23 @@ class Refusals(stores.StoreTest):
         image.write_index()
         self.assert_refused(image, "nested more than 4 deep")
 
+    def test_names_in_nested_indexes(self):
+        """A name may stand at any level; two images of it are refused, as at the top."""
+        image = self.image(LAYER)
+        image.write_manifest()
+        name = "org.opencontainers.image.ref.name"
+        inner = image.descriptor | {"annotations": {name: "deep"}}
+        other = image.json_blob(image.manifest | {"annotations": {"other": "one"}}, "manifest.v1+json")
+        twice = other | {"annotations": {name: "twice"}}
+        for entries in ([inner, twice], [image.descriptor | {"annotations": {name: "twice"}}]):
+            nested = image.json_blob({"schemaVersion": 2, "manifests": entries}, "index.v1+json")
+            nested = image.json_blob({"schemaVersion": 2, "manifests": [nested]}, "index.v1+json")
+            image.index["manifests"].append(nested | {"annotations": {name: f"level-{len(entries)}"}})
+        image.write_index()
+        self.assertEqual(self.loaded(f"oci:{image.directory}:deep")["digest"], image.descriptor["digest"])
+        self.assert_refused(f"oci:{image.directory}:twice", "several images bear this name")
+        self.assert_refused(f"oci:{image.directory}:none", 'there is no image "none"')
+
     def test_index_that_contains_itself(self):
         # With a digest that fits, it cannot; a reader that did not check would go round for ever.
         image = self.image(LAYER)
