@@ -267,7 +267,7 @@ static int make_dirs(struct cgroup *cg, unsigned needs, struct error *e)
 {
     for (size_t i = 0; i < cg->host->n_dirs; i++) {
         int r;
-        if (!(needs & 1U << i))
+        if (!(needs & 1U << i) || cg->dirs[i] >= 0)
             continue;
         r = cgroup_make_dir(cg->host->dirs[i].fd, cg->name, &cg->dirs[i]);
         if (r < 0)
@@ -276,14 +276,11 @@ static int make_dirs(struct cgroup *cg, unsigned needs, struct error *e)
     return 0;
 }
 
-int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
-                  struct cgroup **ret, struct error *e)
+int cgroup_prepare(struct cgroup_host *h, const char *name, struct cgroup **ret, struct error *e)
 {
     _cleanup_(cgroup_destroy_p) struct cgroup *cg = NULL;
     int r;
 
-    if (weakened("cgroup-limits"))
-        limits = &(const struct sandbox_limits){0};
     if (!name_is_good(name))
         return error_set(e, -EINVAL, "\"%s\" is no name for a cgroup", name);
     reap(h);
@@ -295,20 +292,45 @@ int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_
         cg->dirs[i] = -EBADF;
     cg->events_fd = cg->cpu_fd = cg->oom_fd = -EBADF;
     snprintf(cg->name, sizeof(cg->name), "%s", name);
-    r = make_dirs(cg, h->driver->needs(h, limits), e);
+    r = make_dirs(cg, h->driver->needs(h, &(const struct sandbox_limits){0}), e);
     if (r < 0)
         return r;
     cg->events_fd = openat(cg->dirs[CGROUP_V2], "cgroup.events", O_RDONLY | O_CLOEXEC);
     cg->cpu_fd = openat(cg->dirs[CGROUP_V2], "cpu.stat", O_RDONLY | O_CLOEXEC);
     if (cg->events_fd < 0 || cg->cpu_fd < 0)
         return error_sys(e, -errno, "cgroup %s: open its counters", name);
-    r = h->driver->limit(cg, limits, e);
-    if (r < 0)
-        return error_prefix(e, r, "cgroup %s", name);
     /* The first read arms the poll. */
     r = cgroup_is_empty(cg);
     if (r < 0)
         return error_sys(e, r, "cgroup %s: cgroup.events", name);
+    *ret = TAKE_PTR(cg);
+    return 0;
+}
+
+int cgroup_limit(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e)
+{
+    struct cgroup_host *h = cg->host;
+    int r;
+
+    if (weakened("cgroup-limits"))
+        limits = &(const struct sandbox_limits){0};
+    r = make_dirs(cg, h->driver->needs(h, limits), e);
+    if (r < 0)
+        return r;
+    r = h->driver->limit(cg, limits, e);
+    return r < 0 ? error_prefix(e, r, "cgroup %s", cg->name) : 0;
+}
+
+int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
+                  struct cgroup **ret, struct error *e)
+{
+    _cleanup_(cgroup_destroy_p) struct cgroup *cg = NULL;
+    int r = cgroup_prepare(h, name, &cg, e);
+
+    if (r == 0)
+        r = cgroup_limit(cg, limits, e);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(cg);
     return 0;
 }

@@ -47,6 +47,10 @@ unsigned cgroup_host_abilities(const struct cgroup_host *h);
  * is not able to are left out) in force before any process is in it. */
 int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_limits *limits,
                   struct cgroup **ret, struct error *e);
+/** The same in two steps, for a cgroup that is made before its sandbox is known: prepared, it has
+ * no limits. What is in it by then must be ours: the limits do not hold what came before them. */
+int cgroup_prepare(struct cgroup_host *h, const char *name, struct cgroup **ret, struct error *e);
+int cgroup_limit(struct cgroup *cg, const struct sandbox_limits *limits, struct error *e);
 /** Kills what is left, removes the directories and frees. Never waits: what the kernel still holds
  * is tried again by the next cgroup_create() and by cgroup_host_close(). */
 void cgroup_destroy(struct cgroup *cg);

@@ -3,13 +3,15 @@
  * The child starts as a copy of the launcher in new user, mount, pid, uts and network namespaces,
  * in its cgroup, without ids yet. In order, and why in this order:
  *
- *   1. signals to default; SIGKILL when the launcher dies; its ports of the host are let go
+ *   1. SIGKILL when the launcher dies; its ports of the host are let go; signals to default;
+ *      loopback. A child that was cloned ahead of its sandbox (spare.c) waits here for its order,
+ *      with everything of the launcher's closed and its own proc and sysfs made
  *   2. join the v1 cgroups: the files were opened by the launcher, whose rights count
  *   3. wait until the launcher has written the id maps; its end of the pipe closing means it died
  *   4. become root of the user namespace, so that everything made from here on has an owner
  *   5. IPC and cgroup namespaces: made before the maps, /dev/mqueue would belong to nobody; made
  *      before joining, the cgroup namespace would show the launcher's
- *   6. loopback, host name, session, keyring
+ *   6. host name, session, keyring
  *   7. file system (childroot.c)
  *   8. stdio; every other fd but the status pipe is closed: from here on nothing of the host is
  *      open. Only then are files of the image parsed (/etc/passwd) and its paths walked (cwd)
@@ -25,8 +27,10 @@
 #include "childroot.h"
 #include "etcfiles.h"
 #include "init.h"
+#include "mountfd.h"
 #include "netns.h"
 #include "network.h"
+#include "order.h"
 #include "terminal.h"
 #include "user.h"
 #include "weaken.h"
@@ -34,6 +38,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -423,6 +428,58 @@ static void must(struct child *c, const char *step, int r)
         die(c, step, r);
 }
 
+pid_t child_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+    int pidfd = -EBADF;
+    struct clone_args args = {
+        .flags = flags | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_PIDFD |
+                 CLONE_INTO_CGROUP,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)cgroup_fd,
+    };
+    long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+    if (pid < 0)
+        return -errno;
+    if (pid > 0)
+        *ret_pidfd = pidfd;
+    return (pid_t)pid;
+}
+
+/* What needs neither ids nor a spec. */
+static void settle(struct child *c, bool own_network)
+{
+    must(c, "signals", reset_signals(c));
+    must(c, "oom score", set_oom_score(c));
+    if (own_network)
+        must(c, "loopback", netns_loopback_up());
+}
+
+/* From the order on. */
+static _Noreturn void become(struct child *c, struct child_plan *plan)
+{
+    must(c, "join cgroups", join_cgroups(c));
+    must(c, "id maps", wait_for_maps(c));
+    must(c, "become root", become_root());
+    must(c, "make namespaces", unshare(CLONE_NEWIPC | CLONE_NEWCGROUP) < 0 ? -errno : 0);
+    must(c, "hostname", set_hostname(c));
+    must(c, "session", new_session());
+    umask(022);
+    must(c, "file system", childroot_enter(plan, c->step, &c->error));
+    must(c, "stdio", set_stdio(c));
+    must(c, "close files", close_others(plan));
+    must(c, "user", find_user(c));
+    must(c, "environment", make_env(c));
+    must(c, "cwd", enter_cwd(c));
+    must(c, "resource limits", set_limits(c));
+    must(c, "init", make_init(c));
+    must(c, "terminal", control_terminal(c));
+    must(c, "confine", confine(c));
+    must(c, "execve", run_program(c));
+    die(c, "execve", -EIO);
+}
+
 _Noreturn void child_run(const struct child_plan *plan)
 {
     static struct child_plan own;
@@ -435,27 +492,30 @@ _Noreturn void child_run(const struct child_plan *plan)
         safe_close(own.launcher_fds[i]);
     if (own.host->network)
         network_drop_ports(own.host->network);
-    must(&c, "signals", reset_signals(&c));
-    must(&c, "join cgroups", join_cgroups(&c));
-    must(&c, "oom score", set_oom_score(&c));
-    must(&c, "id maps", wait_for_maps(&c));
-    must(&c, "become root", become_root());
-    must(&c, "make namespaces", unshare(CLONE_NEWIPC | CLONE_NEWCGROUP) < 0 ? -errno : 0);
-    if (plan->spec->network != SANDBOX_NETWORK_PARENT)
-        must(&c, "loopback", netns_loopback_up());
-    must(&c, "hostname", set_hostname(&c));
-    must(&c, "session", new_session());
-    umask(022);
-    must(&c, "file system", childroot_enter(&own, c.step, &c.error));
-    must(&c, "stdio", set_stdio(&c));
-    must(&c, "close files", close_others(&own));
-    must(&c, "user", find_user(&c));
-    must(&c, "environment", make_env(&c));
-    must(&c, "cwd", enter_cwd(&c));
-    must(&c, "resource limits", set_limits(&c));
-    must(&c, "init", make_init(&c));
-    must(&c, "terminal", control_terminal(&c));
-    must(&c, "confine", confine(&c));
-    must(&c, "execve", run_program(&c));
-    die(&c, "execve", -EIO);
+    settle(&c, own.spec->network != SANDBOX_NETWORK_PARENT);
+    become(&c, &own);
+}
+
+/* Nobody listens yet: who cannot go on just ends, and is not used. */
+_Noreturn void child_wait(const struct host *host, int order_fd)
+{
+    static struct request request;
+    static struct child_plan own;
+    static struct child c;
+    const int order = STDERR_FILENO + 1;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Nothing of the launcher's is kept: not its locks, and no end of another sandbox's pipes. */
+    if (order_fd != order && dup3(order_fd, order, O_CLOEXEC) < 0)
+        _exit(127);
+    if (close_range(order + 1, ~0U, 0) < 0)
+        _exit(127);
+    own = (struct child_plan){.host = host, .status_fd = -EBADF};
+    c = (struct child){.plan = &own};
+    settle(&c, true);
+    own.proc_fd = mount_new("proc", NULL, 0, MOUNT_NOTHING_SPECIAL, &c.error);
+    own.sys_fd = mount_new("sysfs", NULL, 0, MOUNT_NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, &c.error);
+    if (own.proc_fd < 0 || own.sys_fd < 0 || order_receive(order, &own, &request) < 0)
+        _exit(127);
+    become(&c, &own);
 }

@@ -16,7 +16,8 @@ struct child_plan {
     int root_fd; /* detached root overlay */
     int dev_fd;  /* detached /dev, see devices.h */
     int shm_fd;  /* detached /dev/shm */
-    int sys_fd;  /* detached /sys where the network is the parent's, else negative: own */
+    int sys_fd;  /* detached /sys where there is one already, else negative */
+    int proc_fd; /* the same of /proc */
     struct child_mount mounts[SANDBOX_MOUNTS_MAX]; /* in the spec's order */
     int stdio[3];                                  /* negative: /dev/null */
     int join_fds[CGROUP_JOIN_MAX];
@@ -34,6 +35,15 @@ struct child_status {
     char step[SANDBOX_STEP_MAX];
     char text[512];
 };
+
+/** Clones a child into new namespaces (FLAGS are added) and the cgroup CGROUP_FD. The process id, 0
+ * in the child, or a negative errno. */
+pid_t child_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
+
+/** What a child does that was cloned ahead of its sandbox (spare.h): does what is the same for all,
+ * then waits for the order that comes through ORDER_FD and goes on as child_run() would. Ends when
+ * the other end closes. */
+_Noreturn void child_wait(const struct host *host, int order_fd);
 
 /** Never returns: the program is executed, or the failure is written and the process exits. */
 _Noreturn void child_run(const struct child_plan *plan);

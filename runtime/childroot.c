@@ -26,8 +26,6 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#define NOTHING_SPECIAL (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c; not in linux/magic.h */
 #endif
@@ -86,7 +84,8 @@ static int attach_proc(struct tree *t)
 {
     int r;
 
-    t->proc = mount_new("proc", NULL, 0, NOTHING_SPECIAL, t->error);
+    t->proc = t->plan->proc_fd >= 0 ? fcntl(t->plan->proc_fd, F_DUPFD_CLOEXEC, 3)
+                                    : mount_new("proc", NULL, 0, MOUNT_NOTHING_SPECIAL, t->error);
     if (t->proc < 0) {
         snprintf(t->step, SANDBOX_STEP_MAX, "mount /proc");
         return t->proc;
@@ -108,7 +107,7 @@ static int attach_sys(struct tree *t)
 
     t->sys = t->plan->sys_fd >= 0
                  ? fcntl(t->plan->sys_fd, F_DUPFD_CLOEXEC, 3)
-                 : mount_new("sysfs", NULL, 0, NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
+                 : mount_new("sysfs", NULL, 0, MOUNT_NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
     if (t->sys < 0) {
         snprintf(t->step, SANDBOX_STEP_MAX, "mount /sys");
         return t->sys;
@@ -116,7 +115,7 @@ static int attach_sys(struct tree *t)
     r = attach_top(t, t->sys, "sys", "mount /sys");
     if (r < 0 || !t->plan->host->unified)
         return r; /* on hybrid hosts /sys/fs/cgroup stays sysfs's own empty directory */
-    cgroup = mount_new("cgroup2", NULL, 0, NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
+    cgroup = mount_new("cgroup2", NULL, 0, MOUNT_NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
     if (cgroup < 0) {
         snprintf(t->step, SANDBOX_STEP_MAX, "mount /sys/fs/cgroup");
         return cgroup;
@@ -155,7 +154,7 @@ static int attach_dev(struct tree *t)
     r = attach_in_dev(t, pts, "pts", "mount /dev/pts");
     if (r < 0)
         return r;
-    mqueue = mount_new("mqueue", NULL, 0, NOTHING_SPECIAL, t->error);
+    mqueue = mount_new("mqueue", NULL, 0, MOUNT_NOTHING_SPECIAL, t->error);
     r = attach_in_dev(t, mqueue, "mqueue", "mount /dev/mqueue");
     if (r < 0)
         return r;
@@ -180,7 +179,7 @@ static int cover_directory(struct tree *t)
 
     if (t->empty >= 0)
         return mount_clone(t->empty, false);
-    t->empty = mount_new_tmpfs(&empty, NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
+    t->empty = mount_new_tmpfs(&empty, MOUNT_NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, t->error);
     if (t->empty < 0)
         return t->empty;
     fd = fcntl(t->empty, F_DUPFD_CLOEXEC, 3);
@@ -213,7 +212,7 @@ static int protect(struct tree *t, const char *path)
         return 0;
     if (fd < 0)
         return fail(t, fd, "protect paths", path);
-    r = mount_change(fd, MOUNT_ATTR_RDONLY | NOTHING_SPECIAL, -EBADF, true);
+    r = mount_change(fd, MOUNT_ATTR_RDONLY | MOUNT_NOTHING_SPECIAL, -EBADF, true);
     if (r == 0 && move_mount(fd, "", t->proc, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         r = -errno;
     return r < 0 ? fail(t, r, "protect paths", path) : 0;

@@ -4,6 +4,7 @@
 #include "base/fdio.h"
 #include "base/text.h"
 #include "hostns.h"
+#include "spare.h"
 #include "sweep.h"
 
 #include <stdlib.h>
@@ -152,6 +153,8 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
         r = hostns_probe(h, e);
     if (r == 0)
         r = janitor_open(h->scratch_fd, h->kill_fd, &h->janitor, e);
+    if (r == 0)
+        r = spares_open(h, config->spares, &h->spares, e);
     return r;
 }
 
@@ -175,8 +178,15 @@ int host_open(const struct launcher_config *config, sd_event *event, struct host
     return 0;
 }
 
+void host_next_name(struct host *h, char name[SANDBOX_NAME_MAX])
+{
+    snprintf(name, SANDBOX_NAME_MAX, "s%llu", (unsigned long long)++h->made);
+}
+
 void host_close(struct host *h)
 {
+    if (h->spares)
+        spares_close(h->spares);
     if (h->janitor)
         janitor_close(h->janitor);
     if (h->cgroups)

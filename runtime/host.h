@@ -26,6 +26,9 @@
 #include <signal.h>
 #include <systemd/sd-event.h>
 
+/** A sandbox's directory and cgroup: "s" and a number. */
+#define SANDBOX_NAME_MAX 32
+
 struct host_root {
     char *name;
     int fd; /* O_PATH, inside the launcher's own mount namespace */
@@ -49,6 +52,8 @@ struct host {
     struct id_pool *ids;
     struct seccomp_program filter;
     struct janitor *janitor;
+    struct spares *spares;
+    unsigned attached; /* mounts of sandboxes in the launcher's own mount namespace */
     struct registry *registry;
     struct network *network;  /* NULL: sandboxes may have none */
     int kill_fd;              /* cgroup.kill of the directory that holds all sandboxes */
@@ -65,6 +70,9 @@ struct host {
  * and the remedy. */
 int host_open(const struct launcher_config *config, sd_event *event, struct host **ret,
               struct error *e);
+
+/** Writes the name of the next sandbox, never given before, to NAME. */
+void host_next_name(struct host *h, char name[SANDBOX_NAME_MAX]);
 
 /** Takes everything down again: no cgroup, mount or file of this instance is left. All sandboxes
  * must be gone. */

@@ -17,6 +17,9 @@ struct mount_option {
     int fd;
 };
 
+/** What file systems of the kernel are mounted with. */
+#define MOUNT_NOTHING_SPECIAL (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
 /** Makes a new instance of file system FS and mounts it, detached, with ATTRS (MOUNT_ATTR_*).
  * On failure the kernel's own words (fsopen(2) message log) go into E. */
 int mount_new(const char *fs, const struct mount_option *options, size_t n, unsigned attrs,

@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "copier.h"
 #include "mounts.h"
+#include "spare.h"
 #include "transfer.h"
 
 #include <signal.h>
@@ -406,7 +407,7 @@ static struct sandbox *sandbox_new(struct host *h, uint64_t id, struct sandbox *
     sandbox_report_init(&s->report);
     s->calls = (struct call_watch)CALL_WATCH_INIT;
     s->scratch_fd = s->pidfd = s->mnt_ns_fd = s->status_fd = s->go_fd = -EBADF;
-    snprintf(s->name, sizeof(s->name), "s%llu", (unsigned long long)++h->made);
+    host_next_name(h, s->name);
     if (parent) {
         s->parent = parent;
         s->next_sibling = parent->first_child;
@@ -475,6 +476,7 @@ static void drop_disk(struct sandbox *s)
     disk_shut_down(s->scratch_fd);
     snprintf(path, sizeof(path), "/scratch/%s", s->name);
     umount2(path, MNT_DETACH);
+    s->host->attached--;
     janitor_close_fds(s->host->janitor, &s->scratch_fd, 1);
 }
 
@@ -486,6 +488,8 @@ void sandbox_free(struct sandbox *s)
     registry_remove(s->host->registry, s->name);
     start_cancel(s);
     abandon(s);
+    if (s->spare)
+        spare_free(s->spare);
     unlink_from_family(s);
     sd_event_source_disable_unref(s->exit_source);
     sd_event_source_disable_unref(s->empty_source);
@@ -501,6 +505,7 @@ void sandbox_free(struct sandbox *s)
         char name[64];
         snprintf(name, sizeof(name), "%s-%zu", s->name, i);
         mount_unkeep(s->host, s->kept[i], name);
+        s->host->attached -= !s->host->clone_detached;
     }
     call_watch_clear(&s->calls);
     if (s->cgroup)

@@ -41,7 +41,7 @@ struct sandbox {
 
     uint64_t ports_until_usec;   /* its report waits for its ports no longer; 0: it does not */
     struct network_place *place; /* NULL without a network to the outside */
-    char name[32];               /* of its scratch directory and cgroup */
+    char name[SANDBOX_NAME_MAX]; /* of its scratch directory and cgroup */
     int scratch_fd;
     bool has_disk;                /* the scratch is a file system of its own */
     int kept[SANDBOX_MOUNTS_MAX]; /* clones of its mounts, for children */
@@ -55,6 +55,7 @@ struct sandbox {
     struct start *start;        /* while PREPARING */
     struct sandbox_spec copies; /* only its copies, for its end */
     struct copier *copier;      /* that brings them out */
+    struct spare *spare; /* that becomes its first process; NULL: there was none, or it has */
     pid_t pid;
     int pidfd;
     int mnt_ns_fd; /* so that the process's end does not have to wait for that of its mounts */

@@ -15,11 +15,12 @@
 #include "mountfd.h"
 #include "mounts.h"
 #include "netns.h"
+#include "order.h"
 #include "rootfs.h"
+#include "spare.h"
 #include "transfer.h"
 #include "weaken.h"
 
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static struct start *start_new(void)
     if (!start)
         return NULL;
     start->plan.root_fd = start->plan.dev_fd = start->plan.shm_fd = start->plan.sys_fd = -EBADF;
+    start->plan.proc_fd = -EBADF;
     start->plan.go_fd = start->plan.status_fd = -EBADF;
     return start;
 }
@@ -113,7 +115,21 @@ static int make_disk(struct sandbox *s, const struct sandbox_limits *limits, str
     safe_close(s->scratch_fd);
     s->scratch_fd = fd;
     s->has_disk = true;
+    s->host->attached++;
     return 0;
+}
+
+/* A spare's, where there is one, whose name then is the sandbox's. The parent's network cannot be
+ * entered later than by the clone (clone_into_network()). */
+static int make_cgroup(struct sandbox *s, const struct sandbox_limits *limits, struct error *e)
+{
+    if (s->start->plan.spec->network != SANDBOX_NETWORK_PARENT)
+        s->spare = spares_take(s->host->spares);
+    if (!s->spare)
+        return cgroup_create(s->host->cgroups, s->name, limits, &s->cgroup, e);
+    memcpy(s->name, s->spare->name, sizeof(s->name));
+    s->cgroup = TAKE_PTR(s->spare->cgroup);
+    return cgroup_limit(s->cgroup, limits, e);
 }
 
 static int make_places(struct sandbox *s, struct error *e)
@@ -129,7 +145,7 @@ static int make_places(struct sandbox *s, struct error *e)
     s->start->userns_fd = id_range_userns(s->host->ids, base_of(s), e);
     if (s->start->userns_fd < 0)
         return fail(s, "user namespace", s->start->userns_fd);
-    r = cgroup_create(s->host->cgroups, s->name, limits, &s->cgroup, e);
+    r = make_cgroup(s, limits, e);
     if (r < 0)
         return fail(s, "cgroup", r);
     s->scratch_fd = make_owned_dir(s->host->scratch_fd, s->name, 0700, 0, 0, e);
@@ -167,6 +183,7 @@ static int add_mount(struct sandbox *s, int fd, struct error *e)
     if (start->plan.spec->mounts[s->n_kept].kind == SANDBOX_MOUNT_SCRATCH)
         s->scratch_mounts |= 1ULL << s->n_kept;
     s->kept[s->n_kept++] = r;
+    s->host->attached += !s->host->clone_detached;
     r = mount_clone(mount_fd, true);
     if (r < 0)
         return error_sys(e, r, "clone");
@@ -271,23 +288,34 @@ static int make_pipes(struct sandbox *s, struct error *e)
 
 static int clone_child(struct sandbox *s, uint64_t flags)
 {
-    int pidfd = -EBADF;
-    struct clone_args args = {
-        .flags = flags | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_PIDFD |
-                 CLONE_INTO_CGROUP,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-        .cgroup = (uint64_t)cgroup_clone_fd(s->cgroup),
-    };
-    long pid = syscall(SYS_clone3, &args, sizeof(args));
+    pid_t pid = child_clone(flags, cgroup_clone_fd(s->cgroup), &s->pidfd);
 
-    if (pid < 0)
-        return -errno;
     if (pid == 0)
         child_run(&s->start->plan);
-    s->pid = (pid_t)pid;
-    s->pidfd = pidfd;
+    if (pid < 0)
+        return pid;
+    s->pid = pid;
     return 0;
+}
+
+/* The spare becomes the sandbox's first process. 1: it did; 0: the order is too large for it, or it
+ * is no more, so that another has to be cloned into its cgroup. */
+static int order_spare(struct sandbox *s)
+{
+    struct spare *spare = s->spare;
+    int r = spare ? order_send(spare->order_fd, &s->start->plan) : 0;
+
+    if (!spare)
+        return 0;
+    if (r == 0) {
+        s->pid = spare->pid;
+        spare->pid = 0;
+        s->pidfd = TAKE_FD(spare->pidfd);
+        s->mnt_ns_fd = TAKE_FD(spare->mnt_ns_fd);
+    }
+    s->spare = NULL;
+    spare_free(spare);
+    return r == 0;
 }
 
 /* The parent's network: the launcher enters it for the clone, so that the child starts there. It
@@ -347,7 +375,7 @@ static int launch(struct sandbox *s, struct error *e)
     }
     if (plan->spec->network == SANDBOX_NETWORK_PARENT) {
         r = clone_into_network(s, e);
-    } else {
+    } else if (order_spare(s) == 0) {
         r = clone_child(s, CLONE_NEWNET);
         if (r < 0)
             error_sys(e, r, "clone3");
@@ -359,7 +387,8 @@ static int launch(struct sandbox *s, struct error *e)
     memcpy(plan->stdio, stdio, sizeof(stdio));
     if (r < 0)
         return fail(s, "clone3", r);
-    hold_mount_namespace(s);
+    if (s->mnt_ns_fd < 0)
+        hold_mount_namespace(s);
     r = id_range_map(s->host->proc_fd, s->pid, base_of(s), e);
     if (r < 0)
         return fail(s, "id maps", r);

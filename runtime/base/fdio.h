@@ -42,6 +42,6 @@ int fd_remove_tree(int dir_fd, const char *path);
 /** Receives or sends one SCM_RIGHTS message over a unix socket. SIZE bytes of DATA with up to N fds
  * (at most FD_PASS_MAX); receive sets O_CLOEXEC, returns the byte count (0: peer closed) and sets
  * *ret_n; a message that was cut or has more than N fds is -EMSGSIZE and its fds are closed. */
-#define FD_PASS_MAX 8
+#define FD_PASS_MAX 96
 ssize_t fd_receive(int socket_fd, void *data, size_t size, int *fds, size_t n, size_t *ret_n);
 ssize_t fd_send(int socket_fd, const void *data, size_t size, const int *fds, size_t n);

@@ -18,6 +18,8 @@
 
 /* How long the last answers may take to leave. */
 #define LINGER_MSEC 2000
+/* First processes kept waiting by the launcher: one for a grader, one for its student. */
+#define SPARES 2
 
 /* Makes DIR and its parents where they are missing. */
 static int make_directories(const char *dir, struct error *e)
@@ -117,6 +119,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .roots = roots,
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
+        .spares = SPARES,
         .max_sandboxes = (uint32_t)(2 * a->config->jobs + a->config->students),
         .filter = a->config->seccomp ? &filter : NULL,
         .network = &network,

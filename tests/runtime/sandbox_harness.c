@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/text.h"
+#include "sandbox_internal.h"
 #include "self.h"
+#include "spare.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -159,10 +161,13 @@ int harness_open_host(void)
                                      .run_dir = run_dir,
                                      .first_id = H.first_id,
                                      .ranges = 16,
+                                     .spares = H.spares,
                                      .network = H.network};
     struct error e = ERROR_INIT;
     int r;
 
+    if (getenv("TEST_SPARES"))
+        config.spares = MAX(H.spares, 1U);
     for (int i = 0; i < ROOTS_; i++) {
         snprintf(paths[i], sizeof(paths[i]), "%s/%s", H.dir, names[i]);
         roots[i] = (struct launcher_root){names[i], paths[i], i != ROOT_SHARED};
@@ -266,6 +271,8 @@ static void start(struct run *r, const int stdio[3])
         r->spec.parent = sandbox_id(r->parent);
     if (sandbox_spec_validate(&r->spec, &e) < 0)
         fail_msg("%s", e.text);
+    while (getenv("TEST_SPARES") && spares_count(H.host->spares) == 0)
+        assert_true(sd_event_run(H.event, 10000) >= 0);
     assert_int_equal(sandbox_start(H.host, 7, &r->spec, stdio, r->parent, on_over, r, &r->sandbox),
                      0);
 }
@@ -378,11 +385,16 @@ void check_script(const char *script, int status, const char *output)
 
 pid_t run_host_pid(const struct run *r)
 {
+    assert_true(r->sandbox->pid > 0);
+    return r->sandbox->pid;
+}
+
+pid_t newest_first_process(void)
+{
     DIR *dir = fdopendir(openat(H.host_proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct dirent *entry;
     pid_t found = -1;
 
-    (void)r;
     assert_non_null(dir);
     /* Our child that is the first process of a pid namespace, the newest of them. */
     while ((entry = readdir(dir))) {

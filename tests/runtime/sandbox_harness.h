@@ -32,6 +32,8 @@ struct harness {
     char dir[256];
     uint32_t first_id; /* start of the pool of 16 ranges */
     const struct launcher_network *network;
+    uint32_t
+        spares; /* of the host; TEST_SPARES in the environment has every sandbox start from one */
 };
 
 extern struct harness H;
@@ -71,8 +73,11 @@ void run_wait(struct run *r);
 /** Runs the loop until the output contains TEXT. */
 void run_until(struct run *r, const char *text);
 void run_clear(struct run *r);
-/** The first process's id on the host, of the sandbox started last. */
+/** The first process's id on the host. */
 pid_t run_host_pid(const struct run *r);
+/** The newest child of this process that is the first of a pid namespace, a sandbox's or a spare.
+ */
+pid_t newest_first_process(void);
 
 /** run_init, start, wait: fails the test unless the program exits with STATUS. The output without
  * the last newline is returned, owned by R. */

@@ -3,6 +3,7 @@
 #include "sandbox_harness.h"
 
 #include "base/fdio.h"
+#include "spare.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -13,22 +14,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A launcher of its own with a sandbox that ignores signals and the death of its parent. Writes the
- * host's id of its first process to FD, then runs its loop. */
+/* A launcher of its own with a sandbox that ignores signals and the death of its parent, and with a
+ * first process made ahead. Writes the host's ids of the two to FD, then runs its loop. */
 static _Noreturn void launcher(int fd)
 {
     struct run r;
-    pid_t pid;
+    pid_t pids[2];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    H.spares = 1;
     if (sd_event_new(&H.event) < 0 || harness_open_host() < 0)
         _exit(1);
     run_init(&r, "");
     run_set_argv(&r, (const char *const[]){"payload", "stubborn", NULL});
     run_start(&r);
     run_until(&r, "stubborn 0");
-    pid = run_host_pid(&r);
-    if (write(fd, &pid, sizeof(pid)) != sizeof(pid))
+    pids[0] = run_host_pid(&r);
+    while (spares_count(H.host->spares) == 0)
+        if (sd_event_run(H.event, 10000) < 0)
+            _exit(1);
+    pids[1] = newest_first_process();
+    if (pids[0] == pids[1] || write(fd, pids, sizeof(pids)) != sizeof(pids))
         _exit(1);
     sd_event_loop(H.event);
     _exit(1);
@@ -36,27 +42,30 @@ static _Noreturn void launcher(int fd)
 
 static void a_killed_launcher_leaves_no_process_and_the_next_start_sweeps(void **state)
 {
-    pid_t child, pid;
+    pid_t child, pids[2];
     int pair[2];
 
     (void)state;
     for (int round = 0; round < 3; round++) {
-        _cleanup_close_ int pidfd = -EBADF;
-        struct pollfd poll_fd;
+        struct pollfd gone[2];
         assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
         child = fork();
         assert_true(child >= 0);
         if (child == 0)
             launcher(pair[1]);
         safe_close(pair[1]);
-        assert_int_equal(fd_read_full(pair[0], &pid, sizeof(pid)), sizeof(pid));
+        assert_int_equal(fd_read_full(pair[0], pids, sizeof(pids)), sizeof(pids));
         safe_close(pair[0]);
-        pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        assert_true(pidfd >= 0);
+        for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+            gone[i] = (struct pollfd){(int)syscall(SYS_pidfd_open, pids[i], 0), POLLIN, 0};
+            assert_true(gone[i].fd >= 0);
+        }
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, NULL, 0), child);
-        poll_fd = (struct pollfd){pidfd, POLLIN, 0};
-        assert_int_equal(poll(&poll_fd, 1, (int)(scaled_usec(5000000) / 1000)), 1);
+        for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+            assert_int_equal(poll(&gone[i], 1, (int)(scaled_usec(5000000) / 1000)), 1);
+            safe_close(gone[i].fd);
+        }
         /* One instance: each start sweeps the one before. */
         assert_int_equal(count_entries(H.base_fd, "scratch"), 1);
     }

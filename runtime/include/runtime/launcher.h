@@ -59,6 +59,7 @@ struct launcher_config {
     uint32_t first_id;      /* start of the pool of id ranges; 0: 0x80000 */
     uint32_t ranges;        /* how many ranges of SANDBOX_ID_RANGE the pool has; 0: 4096 */
     uint32_t max_sandboxes; /* running at once; 0: 256 */
+    uint32_t spares;        /* first processes of sandboxes made ahead, at most 16; 0: none */
     unsigned needed; /* enum launcher_limit: the start fails where the host cannot enforce these */
     unsigned waived; /* these are left out where the host cannot enforce them; any other limit of a
                         spec that it cannot enforce fails the sandbox */
