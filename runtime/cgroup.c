@@ -327,7 +327,7 @@ int cgroup_create(struct cgroup_host *h, const char *name, const struct sandbox_
     _cleanup_(cgroup_destroy_p) struct cgroup *cg = NULL;
     int r = cgroup_prepare(h, name, &cg, e);
 
-    if (r == 0)
+    if (cg) /* there when it succeeded */
         r = cgroup_limit(cg, limits, e);
     if (r < 0)
         return r;
