@@ -447,6 +447,13 @@ pid_t child_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
     return (pid_t)pid;
 }
 
+static int make_namespaces(void)
+{
+    int flags = weakened("ipc-namespace") ? CLONE_NEWCGROUP : CLONE_NEWIPC | CLONE_NEWCGROUP;
+
+    return unshare(flags) < 0 ? -errno : 0;
+}
+
 /* What needs neither ids nor a spec. */
 static void settle(struct child *c, bool own_network)
 {
@@ -462,7 +469,7 @@ static _Noreturn void become(struct child *c, struct child_plan *plan)
     must(c, "join cgroups", join_cgroups(c));
     must(c, "id maps", wait_for_maps(c));
     must(c, "become root", become_root());
-    must(c, "make namespaces", unshare(CLONE_NEWIPC | CLONE_NEWCGROUP) < 0 ? -errno : 0);
+    must(c, "make namespaces", make_namespaces());
     must(c, "hostname", set_hostname(c));
     must(c, "session", new_session());
     umask(022);

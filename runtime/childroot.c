@@ -154,10 +154,12 @@ static int attach_dev(struct tree *t)
     r = attach_in_dev(t, pts, "pts", "mount /dev/pts");
     if (r < 0)
         return r;
-    mqueue = mount_new("mqueue", NULL, 0, MOUNT_NOTHING_SPECIAL, t->error);
-    r = attach_in_dev(t, mqueue, "mqueue", "mount /dev/mqueue");
-    if (r < 0)
-        return r;
+    if (!weakened("ipc-namespace")) {
+        mqueue = mount_new("mqueue", NULL, 0, MOUNT_NOTHING_SPECIAL, t->error);
+        r = attach_in_dev(t, mqueue, "mqueue", "mount /dev/mqueue");
+        if (r < 0)
+            return r;
+    }
     return attach_in_dev(t, t->plan->shm_fd, "shm", "mount /dev/shm");
 }
 
