@@ -14,6 +14,7 @@
  *
  * The launcher never waits for its client. Events that the socket does not take are queued; while
  * too many are, no request is read, so that a client which never reads cannot fill our memory. */
+#include "admission.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "connect.h"
@@ -21,7 +22,6 @@
 #include "life.h"
 #include "limits.h"
 #include "request.h"
-#include "weaken.h"
 
 #include <signal.h>
 #include <string.h>
@@ -242,89 +242,11 @@ static void refuse(struct process *p, uint64_t id, const struct error *e)
     tell(p, &event);
 }
 
-static int check_root(const struct process *p, const char *field, uint32_t root, struct error *e)
-{
-    if (root >= p->host->n_roots)
-        return error_set(e, -EINVAL, "%s: there is no root %u", field, root);
-    return 0;
-}
-
-/* What sandbox_spec_validate() cannot know: the roots and what may be done with them. */
-static int check_roots(const struct process *p, const struct sandbox_spec *spec, struct error *e)
-{
-    if (check_root(p, "layers_root", spec->layers_root, e) < 0)
-        return -EINVAL;
-    for (size_t i = 0; i < spec->n_mounts; i++) {
-        const struct sandbox_mount *m = &spec->mounts[i];
-        if (m->kind != SANDBOX_MOUNT_BIND && m->kind != SANDBOX_MOUNT_OVERLAY)
-            continue;
-        if (check_root(p, m->target, m->root, e) < 0)
-            return -EINVAL;
-        if (m->kind == SANDBOX_MOUNT_BIND && !m->read_only && p->host->roots[m->root].read_only)
-            return error_set(e, -EACCES, "%s: root \"%s\" is never mounted writable", m->target,
-                             p->host->roots[m->root].name);
-    }
-    for (size_t i = 0; i < spec->n_mounts; i++) {
-        const struct sandbox_mount *m = &spec->mounts[i];
-        if (!m->keep)
-            continue;
-        if (check_root(p, m->target, m->keep_root, e) < 0)
-            return -EINVAL;
-        if (p->host->roots[m->keep_root].read_only)
-            return error_set(e, -EACCES, "%s: root \"%s\" takes no changes", m->target,
-                             p->host->roots[m->keep_root].name);
-    }
-    for (size_t i = 0; i < spec->n_copies; i++) {
-        const struct sandbox_copy *c = &spec->copies[i];
-        if (check_root(p, c->path, c->root, e) < 0)
-            return -EINVAL;
-        if (c->out && p->host->roots[c->root].read_only)
-            return error_set(e, -EACCES, "%s: root \"%s\" takes no files", c->path,
-                             p->host->roots[c->root].name);
-    }
-    return 0;
-}
-
-/* A directory or an O_PATH fd would be a door out of the container's root, a block device one
- * around its quota. */
-static int check_stdio(const int stdio[3], struct error *e)
-{
-    for (int i = 0; i < 3; i++) {
-        int flags = stdio[i] >= 0 ? fcntl(stdio[i], F_GETFL) : 0;
-        struct stat st = {0};
-        if (stdio[i] < 0)
-            continue;
-        if (flags < 0 || (flags & O_PATH) || fstat(stdio[i], &st) < 0 || S_ISDIR(st.st_mode) ||
-            S_ISBLK(st.st_mode))
-            return error_set(e, -EINVAL, "stdio %d is no pipe, socket, file or terminal", i);
-    }
-    return 0;
-}
-
-/* See the spec's `terminal`. */
-static int check_terminal(const struct sandbox_spec *spec, const int stdio[3], struct error *e)
-{
-    struct stat st;
-
-    if (!spec->terminal)
-        return 0;
-    if (stdio[0] < 0 || stdio[1] >= 0 || stdio[2] >= 0 || fstat(stdio[0], &st) < 0 ||
-        !S_ISSOCK(st.st_mode))
-        return error_set(e, -EINVAL, "a terminal needs one socket as its stdio");
-    return 0;
-}
-
 static int admit(struct process *p, const struct request *r, const int stdio[3],
                  struct sandbox **ret_parent, struct error *e)
 {
-    int code = sandbox_spec_validate(&r->spec, e);
+    int code = admission_check(p->host, &r->spec, stdio, e);
 
-    if (code == 0 && !weakened("root-check"))
-        code = check_roots(p, &r->spec, e);
-    if (code == 0 && !weakened("stdio-check"))
-        code = check_stdio(stdio, e);
-    if (code == 0)
-        code = check_terminal(&r->spec, stdio, e);
     if (code < 0)
         return code;
     if (p->n_sandboxes >= p->max_sandboxes)
