@@ -7,8 +7,8 @@
  * of the library. Those that come first, without which there is nothing to call the others with,
  * load it. */
 #include "base/cleanup.h"
+#include "base/library.h"
 
-#include <dlfcn.h>
 #include <stdarg.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
@@ -62,10 +62,7 @@ static struct {
 
 static int load(void)
 {
-    static const struct {
-        const char *name;
-        void *field;
-    } symbols[] = {
+    static const struct library_symbol symbols[] = {
         SYMBOL(booted),
         SYMBOL(event_ref),
         SYMBOL(event_unref),
@@ -102,20 +99,8 @@ static int load(void)
         SYMBOL(bus_message_readv),
         SYMBOL(event_new), /* the last: it says that all are there */
     };
-    void *handle;
 
-    if (lib.event_new)
-        return 0;
-    handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        return -ELIBACC;
-    for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].name);
-        if (!symbol)
-            return -ELIBBAD;
-        *(void **)symbols[i].field = symbol;
-    }
-    return 0;
+    return lib.event_new ? 0 : library_load(LIBRARY, symbols, ARRAY_SIZE(symbols));
 }
 
 /* The library names its parameters differently from release to release. */

@@ -6,8 +6,8 @@
  * functions it uses are defined here and hand over to those of the library. zmq_ctx_new(3), without
  * which there is nothing to call the others with, loads it. */
 #include "base/cleanup.h"
+#include "base/library.h"
 
-#include <dlfcn.h>
 #include <zmq.h>
 
 /* The name of the interface that our headers describe. */
@@ -36,10 +36,7 @@ static struct {
 
 static int load(void)
 {
-    const struct {
-        const char *name;
-        void *field;
-    } symbols[] = {
+    const struct library_symbol symbols[] = {
         {"zmq_bind", &lib.bind},
         {"zmq_close", &lib.close},
         {"zmq_connect", &lib.connect},
@@ -59,20 +56,8 @@ static int load(void)
         {"zmq_strerror", &lib.strerror},
         {"zmq_ctx_new", &lib.ctx_new}, /* the last: it says that all are there */
     };
-    void *handle;
 
-    if (lib.ctx_new)
-        return 0;
-    handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        return -ELIBACC;
-    for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].name);
-        if (!symbol)
-            return -ELIBBAD;
-        *(void **)symbols[i].field = symbol;
-    }
-    return 0;
+    return lib.ctx_new ? 0 : library_load(LIBRARY, symbols, ARRAY_SIZE(symbols));
 }
 
 void *zmq_ctx_new(void)
