@@ -212,6 +212,8 @@ static int make_seam(struct load *l, struct error *e)
         if (r >= 0)
             r = seam_make(l->seam, fd, &notes, e);
         if (r >= 0)
+            r = sums_take(fd, &notes.sums, e);
+        if (r >= 0)
             r = store_note_layer(l->store, digest, &notes, e);
     }
     if (r >= 0 && strv_append(&l->image->layers, digest_text(digest, text)) < 0)

@@ -83,9 +83,9 @@ static json_t *list_to_json(const struct path_list *l)
 json_t *layer_notes_to_json(const struct layer_notes *n)
 {
     json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I}", "bytes", (json_int_t)n->bytes, "entries",
+        json_pack("{s:I, s:I, s:I, s:I, s:i}", "bytes", (json_int_t)n->bytes, "entries",
                   (json_int_t)n->entries, "dropped_devices", (json_int_t)n->dropped_devices,
-                  "dropped_xattrs", (json_int_t)n->dropped_xattrs);
+                  "dropped_xattrs", (json_int_t)n->dropped_xattrs, "sums", SUMS_OF_NAMES);
 
     for (int i = 0; i < LAYER_LISTS; i++) {
         if (json_object_set_new(json, list_names[i], list_to_json(&n->lists[i])) < 0) {
@@ -147,6 +147,7 @@ static int list_from_json(const json_t *json, const char *key, struct path_list 
 int layer_notes_from_json(const json_t *json, struct layer_notes *ret, struct error *e)
 {
     _cleanup_notes_ struct layer_notes n = {0};
+    uint64_t sums = SUMS_OF_FILES; /* whose notes do not say so */
     int r = field_size(json, "", "bytes", REQUIRED, INT64_MAX, &n.bytes, e);
 
     if (r >= 0)
@@ -155,10 +156,13 @@ int layer_notes_from_json(const json_t *json, struct layer_notes *ret, struct er
         r = field_size(json, "", "dropped_devices", REQUIRED, INT64_MAX, &n.dropped_devices, e);
     if (r >= 0)
         r = field_size(json, "", "dropped_xattrs", REQUIRED, INT64_MAX, &n.dropped_xattrs, e);
+    if (r >= 0)
+        r = field_size(json, "", "sums", OPTIONAL, SUMS_OF_NAMES, &sums, e);
     for (int i = 0; r >= 0 && i < LAYER_LISTS; i++)
         r = list_from_json(json, list_names[i], &n.lists[i], e);
     if (r < 0)
         return r;
+    n.sums_version = sums == SUMS_OF_NAMES ? SUMS_OF_NAMES : SUMS_OF_FILES;
     *ret = n;
     n = (struct layer_notes){0};
     return 0;

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "image/sums.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -22,6 +23,9 @@ void path_list_clear(struct path_list *l);
 /** The string behind PREVIOUS, the first one for NULL; NULL at the end. */
 const char *path_list_next(const struct path_list *l, const char *previous);
 
+/** The attribute by which overlayfs knows LAYER_OPAQUE; its value is "y". */
+#define LAYER_OPAQUE_MARK "trusted.overlay.opaque"
+
 /** Lists of directories. */
 enum layer_list {
     LAYER_OPAQUE,    /* hide what lower layers have in them */
@@ -37,8 +41,9 @@ struct layer_notes {
     uint64_t dropped_devices;
     uint64_t dropped_xattrs;
     struct path_list lists[LAYER_LISTS];
-    struct buffer sums; /* sums.h; kept in a file of their own */
-    bool sums_stale;    /* entries were replaced, or never counted: they have to be taken again */
+    struct buffer sums;             /* sums.h; kept in a file of their own */
+    enum sums_version sums_version; /* of those that are kept */
+    bool sums_stale; /* entries were replaced, or never counted: they have to be taken again */
 };
 
 void layer_notes_clear(struct layer_notes *n);

@@ -10,7 +10,6 @@
 
 /* A layer's notes are mostly names: LAYER_NAMES_MAX percent-encoded and in quotes. */
 #define NOTES_FILE_MAX ((size_t)1 << 30)
-#define SUMS_FILE_MAX  (LAYER_ENTRIES_MAX * sizeof(uint64_t))
 #define NOTES_SUFFIX   ".json"
 #define SUMS_SUFFIX    ".sums"
 #define LAYER_FILE_MAX (DIGEST_HEX_MAX + sizeof(NOTES_SUFFIX))
@@ -232,8 +231,10 @@ int store_read_sums(struct image_store *s, const struct digest *diff_id, struct 
                     struct error *e)
 {
     char name[LAYER_FILE_MAX];
-    int r = fd_read_file(s->layers_fd, beside(diff_id, SUMS_SUFFIX, name), ret, SUMS_FILE_MAX);
+    int r;
 
+    ret->max = SUMS_SIZE_MAX;
+    r = fd_read_file(s->layers_fd, beside(diff_id, SUMS_SUFFIX, name), ret, SUMS_SIZE_MAX);
     if (r >= 0 && ret->size % sizeof(uint64_t) != 0)
         r = -EBADMSG;
     return r < 0 ? store_error(s, r, e, name) : 0;

@@ -1,15 +1,13 @@
 #include "image/sums.h"
 
-#include "base/fdio.h"
-#include "image/bounds.h"
-
-#include <dirent.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #define STRIPE     ((size_t)32)
-#define READ_SIZE  ((size_t)256 << 10)
 #define LANE_PRIME 0x9E3779B185EBCA87ULL
 #define MIX_PRIME  0xC2B2AE3D27D4EB4FULL
+
+#define SUMS_CAPABILITY "security.capability"
 
 static uint64_t rotate(uint64_t value, int bits)
 {
@@ -66,6 +64,73 @@ uint64_t checksum_file(const struct checksum *c, mode_t mode, uid_t uid, gid_t g
     return mix(sum, (uint64_t)uid << 32 | gid);
 }
 
+/* The sums of different things differ, whatever they are of. */
+enum { KIND_SUBJECT = 1, KIND_LINK, KIND_WHITEOUT, KIND_ATTRIBUTE };
+
+static uint64_t checksum_bytes(uint64_t kind, const void *data, size_t size)
+{
+    struct checksum c = {0};
+
+    checksum_update(&c, data, size);
+    return checksum_file(&c, (mode_t)kind, 0, 0);
+}
+
+uint64_t checksum_path(const char *path)
+{
+    return checksum_bytes(KIND_SUBJECT, path, strlen(path));
+}
+
+/* What the unpacker keeps, and what would steer overlayfs. */
+static bool is_of_layers(const char *name)
+{
+    return strncmp(name, "user.", 5) == 0 || strncmp(name, "trusted.overlay.", 16) == 0 ||
+           strcmp(name, SUMS_CAPABILITY) == 0;
+}
+
+/* Version 3 of a capability is version 2 with a root, which depends on who asks the kernel. */
+static size_t plain_capability(const void *value, size_t size, struct vfs_ns_cap_data *ret)
+{
+    memcpy(ret, value, MIN(size, sizeof(*ret)));
+    ret->magic_etc = (ret->magic_etc & ~VFS_CAP_REVISION_MASK) | VFS_CAP_REVISION_2;
+    return MIN(size, sizeof(struct vfs_cap_data));
+}
+
+uint64_t checksum_attribute(const char *name, const void *value, size_t size)
+{
+    struct vfs_ns_cap_data capability = {0};
+    struct checksum c = {0};
+
+    if (!is_of_layers(name))
+        return 0;
+    if (strcmp(name, SUMS_CAPABILITY) == 0) {
+        size = plain_capability(value, size, &capability);
+        value = &capability;
+    }
+    checksum_update(&c, name, strlen(name) + 1);
+    checksum_update(&c, value, size);
+    return checksum_file(&c, KIND_ATTRIBUTE, 0, 0);
+}
+
+uint64_t checksum_subject(const struct checksum *c, const struct sum_subject *subject)
+{
+    uint64_t sum = checksum_file(c, subject->mode, subject->uid, subject->gid);
+
+    sum = mix(sum, checksum_path(subject->path));
+    sum = mix(sum, (uint64_t)subject->mtime.tv_sec);
+    sum = mix(sum, (uint64_t)subject->mtime.tv_nsec);
+    return mix(sum, subject->attributes);
+}
+
+uint64_t checksum_link(const char *path, uint64_t first)
+{
+    return mix(checksum_bytes(KIND_LINK, path, strlen(path)), first);
+}
+
+uint64_t checksum_whiteout(const char *path)
+{
+    return checksum_bytes(KIND_WHITEOUT, path, strlen(path));
+}
+
 int sums_add(struct buffer *sums, uint64_t sum)
 {
     return buffer_append(sums, &sum, sizeof(sum));
@@ -108,169 +173,56 @@ size_t sums_missing(const struct buffer *expected, const struct buffer *found)
     return missing;
 }
 
-struct walk {
-    struct buffer *sums;
-    uint64_t *seen; /* owned; inodes with several names: a hash table, 0 where it is free */
-    size_t n_seen, seen_size;
-    sums_visit_fn visit;
-    void *userdata;
-    uint8_t *data; /* of READ_SIZE */
-    char path[ENTRY_PATH_MAX + 1];
-    size_t length;
-};
-
-static int sum_content(struct walk *w, int dir_fd, const char *name, struct checksum *c)
+void inode_map_clear(struct inode_map *m)
 {
-    _cleanup_close_ int fd =
-        openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    ssize_t n;
-
-    if (fd < 0)
-        return -errno;
-    while ((n = fd_read_full(fd, w->data, READ_SIZE)) > 0)
-        checksum_update(c, w->data, (size_t)n);
-    return (int)n;
+    free(m->places);
+    *m = (struct inode_map){0};
 }
 
-static int sum_target(int dir_fd, const char *name, struct checksum *c)
+/* The place of an inode, or the free one where it belongs. */
+static struct inode_place *find_place(const struct inode_map *m, uint64_t inode)
 {
-    char target[ENTRY_PATH_MAX + 1];
-    ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
+    size_t at = (inode * LANE_PRIME >> 20) % m->size;
 
-    if (n < 0)
-        return -errno;
-    checksum_update(c, target, (size_t)n);
-    return 0;
+    while (m->places[at].inode && m->places[at].inode != inode)
+        at = (at + 1) % m->size;
+    return &m->places[at];
 }
 
-/* The place of an inode in the table, or the free one where it belongs. */
-static uint64_t *seen_place(uint64_t *table, size_t size, uint64_t inode)
+static int grow(struct inode_map *m)
 {
-    size_t at = (inode * LANE_PRIME >> 20) % size;
+    struct inode_map grown = {.size = m->size ? 2 * m->size : 1024, .n = m->n};
 
-    while (table[at] && table[at] != inode)
-        at = (at + 1) % size;
-    return &table[at];
-}
-
-static int grow_seen(struct walk *w)
-{
-    size_t size = w->seen_size ? 2 * w->seen_size : 1024;
-    uint64_t *table = calloc(size, sizeof(*table));
-
-    if (!table)
+    grown.places = calloc(grown.size, sizeof(*grown.places));
+    if (!grown.places)
         return -ENOMEM;
-    for (size_t i = 0; i < w->seen_size; i++)
-        if (w->seen[i])
-            *seen_place(table, size, w->seen[i]) = w->seen[i];
-    free(w->seen);
-    w->seen = table;
-    w->seen_size = size;
+    for (size_t i = 0; i < m->size; i++)
+        if (m->places[i].inode)
+            *find_place(&grown, m->places[i].inode) = m->places[i];
+    free(m->places);
+    *m = grown;
     return 0;
 }
 
-/* Whether another name of the file was met before. */
-static int was_seen(struct walk *w, const struct stat *st, bool *ret)
+int inode_map_put(struct inode_map *m, uint64_t inode, uint64_t value)
 {
-    uint64_t *place;
-    int r = 0;
+    struct inode_place *place;
+    int r = 2 * m->n >= m->size ? grow(m) : 0;
 
-    *ret = false;
-    if (st->st_nlink < 2)
-        return 0;
-    if (2 * w->n_seen >= w->seen_size)
-        r = grow_seen(w);
     if (r < 0)
         return r;
-    place = seen_place(w->seen, w->seen_size, st->st_ino);
-    *ret = *place != 0;
-    w->n_seen += !*ret;
-    *place = st->st_ino;
+    place = find_place(m, inode);
+    m->n += !place->inode;
+    *place = (struct inode_place){inode, value};
     return 0;
 }
 
-static int visit_file(struct walk *w, int dir_fd, const char *name, const struct stat *st)
+bool inode_map_get(const struct inode_map *m, uint64_t inode, uint64_t *ret)
 {
-    struct checksum c = {0};
-    uint64_t sum = 0;
-    bool seen;
-    int r = was_seen(w, st, &seen);
+    const struct inode_place *place = m->size ? find_place(m, inode) : NULL;
 
-    if (r < 0 || seen || S_ISCHR(st->st_mode)) /* a whiteout */
-        return r;
-    if (S_ISREG(st->st_mode))
-        r = sum_content(w, dir_fd, name, &c);
-    else if (S_ISLNK(st->st_mode))
-        r = sum_target(dir_fd, name, &c);
-    if (r >= 0) {
-        sum = checksum_file(&c, st->st_mode, st->st_uid, st->st_gid);
-        r = sums_add(w->sums, sum);
-    }
-    if (!w->visit)
-        return r;
-    w->visit(w->userdata, w->path, sum, r);
-    return r == -ENOMEM ? r : 0;
-}
-
-/* DIR_FD is taken over. Not deeper than the layer's entries: ENTRY_DEPTH_MAX. */
-static int walk_directory(struct walk *w, int dir_fd, int depth) // NOLINT(misc-no-recursion)
-{
-    DIR *dir = fdopendir(dir_fd);
-    struct dirent *entry;
-    size_t length = w->length;
-    int r = 0;
-
-    if (!dir) {
-        r = -errno;
-        close(dir_fd);
-        return r;
-    }
-    while (r >= 0 && (errno = 0, entry = readdir(dir))) {
-        const char *name = entry->d_name;
-        struct stat st;
-        int fd;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-            continue;
-        w->length = length;
-        if (depth > ENTRY_DEPTH_MAX || length + strlen(name) + 2 > sizeof(w->path)) {
-            r = -ENAMETOOLONG;
-            break;
-        }
-        w->length += (size_t)snprintf(w->path + length, sizeof(w->path) - length, "%s%s",
-                                      length > 0 ? "/" : "", name);
-        if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            r = -errno;
-        } else if (S_ISDIR(st.st_mode)) {
-            fd = openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            r = fd < 0 ? -errno : walk_directory(w, fd, depth + 1);
-        } else {
-            r = visit_file(w, dirfd(dir), name, &st);
-        }
-    }
-    if (r >= 0 && errno)
-        r = -errno;
-    closedir(dir);
-    return r;
-}
-
-int sums_walk(int root_fd, struct buffer *sums, sums_visit_fn visit, void *userdata,
-              struct error *e)
-{
-    _cleanup_free_ uint8_t *data = malloc(READ_SIZE);
-    _cleanup_free_ struct walk *w = calloc(1, sizeof(*w));
-    int fd = data && w ? openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int r;
-
-    if (fd < 0)
-        return error_sys(e, data && w ? -errno : -ENOMEM, "walk");
-    w->sums = sums;
-    w->visit = visit;
-    w->userdata = userdata;
-    w->data = data;
-    r = walk_directory(w, fd, 0);
-    free(w->seen);
-    if (r < 0)
-        return error_sys(e, r, "%s", w->path);
-    sums_sort(sums);
-    return 0;
+    if (!place || !place->inode)
+        return false;
+    *ret = place->value;
+    return true;
 }

@@ -1,15 +1,25 @@
-/* Checksums of an unpacked layer: one for every file, link and fifo, of its content, type, mode and
- * owner. They are taken while the layer is unpacked, when the bytes are at hand, and find damage of
- * the disk and of careless hands; whoever may write to the store may change them, too, so they need
- * not be cryptographic. */
+/* Checksums of an unpacked layer, a sorted array of 64-bit numbers. They are taken while the layer
+ * is unpacked, when the bytes are at hand, and find damage of the disk and of careless hands;
+ * whoever may write to the store may change them, too, so they need not be cryptographic.
+ *
+ * A record of version 2 has one sum for every name in the layer: of name, content, type, mode,
+ * owner, time and extended attributes; for the further names of a file, of these names; for a
+ * whiteout, of its name. Version 1, which older stores have, is a sum for every file, link and
+ * fifo, of content, type, mode and owner. */
 #pragma once
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "image/bounds.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+
+enum sums_version { SUMS_OF_FILES = 1, SUMS_OF_NAMES = 2 };
+
+/** Bytes of one layer's sums: all entries, and as many implied directories as names can have. */
+#define SUMS_SIZE_MAX ((LAYER_ENTRIES_MAX + LAYER_NAMES_MAX / 2) * sizeof(uint64_t))
 
 /** A running checksum; {0} begins one. Pieces may be cut anywhere. */
 struct checksum {
@@ -19,20 +29,54 @@ struct checksum {
     uint64_t size;
 };
 void checksum_update(struct checksum *c, const void *data, size_t size);
-/** The sum of one file, whose content (or target, of a link) came before. */
+/** The sum of one file of version 1, whose content (or target, of a link) came before. */
 uint64_t checksum_file(const struct checksum *c, mode_t mode, uid_t uid, gid_t gid);
 
-/** Called for each file of a walk: its path and sum, or a negative errno where it cannot be read.
- */
-typedef void (*sums_visit_fn)(void *userdata, const char *path, uint64_t sum, int code);
+/** What version 2 knows of a file beside its content. */
+struct sum_subject {
+    const char *path; /* "a/b"; "" for the layer's root */
+    mode_t mode;      /* with its type */
+    uid_t uid;
+    gid_t gid;
+    struct timespec mtime;
+    uint64_t attributes; /* checksum_attribute() of each, added up: their order means nothing */
+};
+uint64_t checksum_path(const char *path);
+/** Of an extended attribute that layers have, else 0. */
+uint64_t checksum_attribute(const char *name, const void *value, size_t size);
+uint64_t checksum_subject(const struct checksum *c, const struct sum_subject *subject);
+/** Of PATH, a further name of the file whose first name has the checksum_path() FIRST. */
+uint64_t checksum_link(const char *path, uint64_t first);
+uint64_t checksum_whiteout(const char *path);
 
-/** Takes the sums of all below ROOT_FD, appends them to SUMS and sorts these. A file with several
- * names has one, whichever is met first. VISIT may be NULL: then the first file that cannot be read
- * ends the walk. */
-int sums_walk(int root_fd, struct buffer *sums, sums_visit_fn visit, void *userdata,
-              struct error *e);
 int sums_add(struct buffer *sums, uint64_t sum);
 void sums_sort(struct buffer *sums);
 bool sums_have(const struct buffer *sums, uint64_t sum);
 /** How many of the sorted EXPECTED are not in the sorted FOUND. */
 size_t sums_missing(const struct buffer *expected, const struct buffer *found);
+
+/** A number for each of some inodes: of files that have several names. {0} is an empty one. */
+struct inode_map {
+    struct inode_place {
+        uint64_t inode; /* 0: free */
+        uint64_t value;
+    } * places; /* owned */
+    size_t n, size;
+};
+void inode_map_clear(struct inode_map *m);
+/** -ENOMEM. */
+int inode_map_put(struct inode_map *m, uint64_t inode, uint64_t value);
+bool inode_map_get(const struct inode_map *m, uint64_t inode, uint64_t *ret);
+
+/** Takes the sums of version 2 of all below ROOT_FD, in order. */
+int sums_take(int root_fd, struct buffer *ret, struct error *e);
+
+struct sums_found {
+    uint64_t files; /* whatever is no directory, by inodes */
+    size_t missing; /* sums of EXPECTED that nothing has which is there, nor any fault explains */
+};
+/** Called for each fault: a path, and why it cannot be read, or 0 where it differs. */
+typedef void (*sums_fault_fn)(void *userdata, const char *path, int code);
+/** Compares all below ROOT_FD with the sorted EXPECTED of VERSION. Faults are no error. */
+int sums_compare(int root_fd, enum sums_version version, const struct buffer *expected,
+                 sums_fault_fn fault, void *userdata, struct sums_found *ret, struct error *e);

@@ -17,6 +17,7 @@ int layer_tree_new(int root_fd, const struct image_bounds *bounds, struct layer_
     t->bounds = bounds;
     t->parent_fd = -EBADF;
     t->notes = notes;
+    notes->sums.max = SUMS_SIZE_MAX;
     *ret = t;
     return 0;
 }
@@ -27,7 +28,8 @@ void layer_tree_free(struct layer_tree *t)
         return;
     safe_close(t->parent_fd);
     path_list_clear(&t->directories);
-    free(t->times);
+    free(t->described);
+    inode_map_clear(&t->linked);
     free(t);
 }
 
@@ -92,12 +94,17 @@ static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct c
     return 0;
 }
 
-static int add_sum(struct layer_tree *t, const struct checksum *sum, mode_t type,
-                   const struct tar_entry *entry, struct error *e)
+/* FD and NAME are where the file is. */
+static int add_sum(struct layer_tree *t, const struct checksum *sum, const char *path, mode_t mode,
+                   const struct tar_entry *entry, int fd, const char *name, struct error *e)
 {
-    int r = sums_add(&t->notes->sums,
-                     checksum_file(sum, type | entry->mode, (uid_t)entry->uid, (gid_t)entry->gid));
+    struct sum_subject subject = {
+        path, mode, (uid_t)entry->uid, (gid_t)entry->gid, entry->mtime, t->attributes,
+    };
+    int r = tree_stored_time(fd, name, &entry->mtime, &subject.mtime);
 
+    if (r >= 0)
+        r = sums_add(&t->notes->sums, checksum_subject(sum, &subject));
     return r < 0 ? error_sys(e, r, "remember a checksum") : 0;
 }
 
@@ -128,7 +135,7 @@ static int make_file(struct layer_tree *t, int parent_fd, const struct entry_nam
     if (r >= 0 && futimens(fd, times) < 0)
         r = error_sys(e, -errno, "set the time");
     t->notes->bytes += entry->size;
-    return r < 0 ? r : add_sum(t, &sum, S_IFREG, entry, e);
+    return r < 0 ? r : add_sum(t, &sum, n->path, S_IFREG | entry->mode, entry, fd, "", e);
 }
 
 /* Owner, mode and time of what cannot or should not be opened. */
@@ -151,10 +158,11 @@ static int make_symlink_or_fifo(struct layer_tree *t, int parent_fd, const struc
                                 const struct tar_entry *entry, struct error *e)
 {
     struct checksum sum = {0};
-    struct tar_entry link = *entry; /* whose mode the kernel sets */
+    mode_t mode = S_IFIFO | entry->mode;
     bool whiteout;
     int r = tree_drop_xattrs(t, entry, e);
 
+    t->attributes = 0;
     if (r >= 0)
         r = tree_clear_place(t, parent_fd, n->base, &whiteout, e);
     if (r < 0)
@@ -170,19 +178,34 @@ static int make_symlink_or_fifo(struct layer_tree *t, int parent_fd, const struc
     r = set_by_name(t, parent_fd, n->base, entry, e);
     if (r < 0)
         return r;
-    if (entry->type == TAR_FIFO)
-        return add_sum(t, &sum, S_IFIFO, entry, e);
-    checksum_update(&sum, entry->link, strlen(entry->link));
-    link.mode = 0777;
-    return add_sum(t, &sum, S_IFLNK, &link, e);
+    if (entry->type == TAR_SYMLINK) {
+        checksum_update(&sum, entry->link, strlen(entry->link));
+        mode = S_IFLNK | 0777; /* the kernel's */
+    }
+    return add_sum(t, &sum, n->path, mode, entry, parent_fd, n->base, e);
+}
+
+/* PATH has become a further name of THERE, whose name was TARGET. */
+static int add_link_sum(struct layer_tree *t, const char *path, const char *target,
+                        const struct stat *there, struct error *e)
+{
+    uint64_t first = checksum_path(target);
+    int r = 0;
+
+    if (there->st_nlink == 1)
+        r = inode_map_put(&t->linked, there->st_ino, first);
+    else if (!inode_map_get(&t->linked, there->st_ino, &first))
+        t->notes->sums_stale = true;
+    if (r >= 0)
+        r = sums_add(&t->notes->sums, checksum_link(path, first));
+    return r < 0 ? error_sys(e, r, "remember a checksum") : 0;
 }
 
 /* Both ends by their directories' descriptors; the last component of neither is followed. */
 static int link_from(struct layer_tree *t, int parent_fd, const struct entry_name *n,
                      const struct entry_name *target, struct error *e)
 {
-    _cleanup_close_ int target_fd = fd_openat2(t->root_fd, target->parent[0] ? target->parent : ".",
-                                               O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    _cleanup_close_ int target_fd = tree_open_directory(t, target->parent);
     struct stat there, here;
     bool whiteout;
     int r = target_fd < 0 ? target_fd : tree_stat(target_fd, target->base, &there);
@@ -201,7 +224,7 @@ static int link_from(struct layer_tree *t, int parent_fd, const struct entry_nam
         return r;
     if (linkat(target_fd, target->base, parent_fd, n->base, 0) < 0)
         return error_sys(e, -errno, "link");
-    return 0;
+    return add_link_sum(t, n->path, target->path, &there, e);
 }
 
 static int make_hardlink(struct layer_tree *t, int parent_fd, const struct entry_name *n,
@@ -221,8 +244,7 @@ static int make_hardlink(struct layer_tree *t, int parent_fd, const struct entry
 static int drop_device(struct layer_tree *t, const struct entry_name *n,
                        const struct tar_entry *entry, struct error *e)
 {
-    _cleanup_close_ int fd = fd_openat2(t->root_fd, n->parent[0] ? n->parent : ".",
-                                        O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    _cleanup_close_ int fd = tree_open_directory(t, n->parent);
     bool whiteout;
     int r = tree_drop_xattrs(t, entry, e);
 
@@ -266,6 +288,9 @@ static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struc
         /* One note a directory is enough; they mostly come in a row. */
         const struct path_list *l = &t->notes->lists[LAYER_WHITEOUTS];
         size_t length = strlen(n->parent) + 1;
+        r = sums_add(&t->notes->sums, checksum_whiteout(n->path));
+        if (r < 0)
+            return error_sys(e, r, "remember a checksum");
         if (l->size >= length && memcmp(l->text + l->size - length, n->parent, length) == 0 &&
             (l->size == length || !l->text[l->size - length - 1]))
             return 0;

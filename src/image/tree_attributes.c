@@ -55,8 +55,10 @@ static int set_xattr(struct layer_tree *t, int fd, const struct tar_xattr *xattr
         t->notes->dropped_xattrs++;
         return 0;
     }
-    if (fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) == 0)
+    if (fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) == 0) {
+        t->attributes += checksum_attribute(xattr->name, xattr->value, xattr->size);
         return 0;
+    }
     /* tmpfs has had user.* since Linux 6.6 only; programs live without. */
     if (errno == EOPNOTSUPP && strcmp(xattr->name, CAPABILITY) != 0) {
         t->notes->dropped_xattrs++;
@@ -76,6 +78,7 @@ int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *en
     /* After chown and writing, which clear set-id bits. */
     if ((!made || made->mode != entry->mode || entry->mode & 07000) && fchmod(fd, entry->mode) < 0)
         return error_sys(e, -errno, "chmod");
+    t->attributes = 0;
     for (size_t i = 0; i < entry->n_xattrs; i++) {
         int r = set_xattr(t, fd, &entry->xattrs[i], e);
         if (r < 0)
@@ -84,20 +87,34 @@ int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *en
     return 0;
 }
 
+/* File systems keep what is usual; only the rest is asked for. */
+int tree_stored_time(int fd, const char *name, const struct timespec *wanted, struct timespec *ret)
+{
+    struct stat st;
+
+    *ret = *wanted;
+    if (wanted->tv_nsec == 0 && wanted->tv_sec >= 0 && wanted->tv_sec <= INT32_MAX)
+        return 0;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+        return -errno;
+    *ret = st.st_mtim;
+    return 0;
+}
+
 int tree_describe_directory(struct layer_tree *t, const char *path, const struct timespec *mtime,
                             struct error *e)
 {
     size_t n = t->directories.count;
 
-    if (n == t->times_capacity) {
+    if (n == t->described_capacity) {
         size_t capacity = n ? 2 * n : 256;
-        struct timespec *grown = reallocarray(t->times, capacity, sizeof(*grown));
+        struct described *grown = reallocarray(t->described, capacity, sizeof(*grown));
         if (!grown)
             return error_sys(e, -ENOMEM, "remember a time");
-        t->times = grown;
-        t->times_capacity = capacity;
+        t->described = grown;
+        t->described_capacity = capacity;
     }
-    t->times[n] = *mtime;
+    t->described[n] = (struct described){*mtime, t->attributes};
     return tree_note(t, &t->directories, path, e);
 }
 
@@ -120,10 +137,11 @@ static const char **sorted(const struct path_list *l)
     return array;
 }
 
-/* Opens a directory that was noted, -ENOTDIR or -ENOENT where a later entry took its place. */
+/* Opens a directory that was noted, -ENOTDIR, -ELOOP or -ENOENT where a later entry took its place.
+ */
 static int open_noted(struct layer_tree *t, const char *path)
 {
-    return fd_openat2(t->root_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY, 0,
+    return fd_openat2(t->root_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
                       RESOLVE_UNTRUSTED);
 }
 
@@ -153,23 +171,75 @@ static int tidy(struct layer_tree *t, struct path_list *l, const struct path_lis
     return r;
 }
 
-static int set_time(struct layer_tree *t, const char *path, const struct timespec *mtime,
-                    struct error *e)
+/* A directory that stands: its time, and its sum. */
+static int finish_directory(struct layer_tree *t, const char *path, const struct described *d,
+                            struct error *e)
 {
-    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, *mtime};
+    static const struct checksum nothing;
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, d->mtime};
+    const char *const opaque[] = {path};
     _cleanup_close_ int fd = open_noted(t, path);
+    struct sum_subject subject;
+    struct stat st;
 
-    if (fd == -ENOENT || fd == -ENOTDIR)
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
         return 0;
     if (fd < 0)
         return error_sys(e, fd, "open a directory again");
-    return futimens(fd, times) < 0 ? error_sys(e, -errno, "set a directory's time") : 0;
+    if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+        return error_sys(e, -errno, "set a directory's time");
+    subject =
+        (struct sum_subject){path, st.st_mode, st.st_uid, st.st_gid, st.st_mtim, d->attributes};
+    if (path[0] && bsearch(opaque, t->opaque, t->notes->lists[LAYER_OPAQUE].count,
+                           sizeof(*t->opaque), compare_paths))
+        subject.attributes += checksum_attribute(LAYER_OPAQUE_MARK, "y", 1);
+    if (sums_add(&t->notes->sums, checksum_subject(&nothing, &subject)) < 0)
+        return error_sys(e, -ENOMEM, "remember a checksum");
+    return 0;
+}
+
+struct place { /* of a directory in the list */
+    const char *path;
+    const struct described *described;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *one = a, *other = b;
+    int order = strcmp(one->path, other->path);
+
+    if (order != 0)
+        return order;
+    return one->described < other->described ? -1 : one->described > other->described;
+}
+
+/* Of an entry that came twice, the last time stays. */
+static int finish_described(struct layer_tree *t, struct error *e)
+{
+    size_t n = t->directories.count, i = 0;
+    _cleanup_free_ struct place *places = reallocarray(NULL, n + 1, sizeof(*places));
+    int r = 0;
+
+    if (!places)
+        return error_sys(e, -ENOMEM, "sort names");
+    for (const char *path = path_list_next(&t->directories, NULL); path;
+         path = path_list_next(&t->directories, path), i++)
+        places[i] = (struct place){path, &t->described[i]};
+    if (n > 0)
+        qsort(places, n, sizeof(*places), compare_places);
+    for (i = 0; r >= 0 && i < n; i++) {
+        if (i + 1 == n || strcmp(places[i].path, places[i + 1].path) != 0)
+            r = finish_directory(t, places[i].path, places[i].described, e);
+        else if (places[i].described->attributes)
+            t->notes->sums_stale = true; /* attributes add up */
+    }
+    return r;
 }
 
 int tree_finish(struct layer_tree *t, struct error *e)
 {
-    static const struct timespec epoch; /* the same tree each time it is unpacked */
-    size_t i = 0;
+    static const struct described epoch; /* the same tree each time it is unpacked */
+    _cleanup_free_ const char **opaque = NULL;
     int r = t->root_described ? 0 : tree_note(t, &t->notes->lists[LAYER_IMPLIED], "", e);
 
     if (r >= 0)
@@ -182,18 +252,11 @@ int tree_finish(struct layer_tree *t, struct error *e)
         r = tidy(t, &t->notes->lists[LAYER_WHITEOUTS], NULL, e);
     if (r < 0)
         return r;
-    for (const char *path = path_list_next(&t->notes->lists[LAYER_IMPLIED], NULL); path;
-         path = path_list_next(&t->notes->lists[LAYER_IMPLIED], path)) {
-        r = set_time(t, path, &epoch, e);
-        if (r < 0)
-            return r;
-    }
-    /* Of an entry that came twice, the last time stays. */
-    for (const char *path = path_list_next(&t->directories, NULL); path;
-         path = path_list_next(&t->directories, path)) {
-        r = set_time(t, path, &t->times[i++], e);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    t->opaque = opaque = sorted(&t->notes->lists[LAYER_OPAQUE]);
+    if (!opaque)
+        return error_sys(e, -ENOMEM, "sort names");
+    for (const char *path = path_list_next(&t->notes->lists[LAYER_IMPLIED], NULL); r >= 0 && path;
+         path = path_list_next(&t->notes->lists[LAYER_IMPLIED], path))
+        r = finish_directory(t, path, &epoch, e);
+    return r < 0 ? r : finish_described(t, e);
 }

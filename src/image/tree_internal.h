@@ -7,6 +7,11 @@
 
 #include <sys/stat.h>
 
+struct described { /* a directory */
+    struct timespec mtime;
+    uint64_t attributes;
+};
+
 struct layer_tree {
     int root_fd;
     const struct image_bounds *bounds;
@@ -16,12 +21,17 @@ struct layer_tree {
     bool parent_stale;               /* the name may lead elsewhere by now */
     bool parent_gid_inherited;    /* the directory is set-gid: what is made in it has its group */
     bool parent_setgid;           /* the same of the one that was asked for last */
-    struct path_list directories; /* described by entries, with their times */
-    struct timespec *times;
-    size_t times_capacity;
+    struct path_list directories; /* described by entries */
+    struct described *described;  /* what these said; as many */
+    size_t described_capacity;
     bool root_described;
+    const char **opaque;     /* at the end: the directories of LAYER_OPAQUE, sorted */
+    uint64_t attributes;     /* of the entry that was made last: checksum_attribute() */
+    struct inode_map linked; /* files with several names: checksum_path() of the first */
 };
 
+/** Opens a directory that is there, by its name or through links, O_PATH. */
+int tree_open_directory(struct layer_tree *t, const char *path);
 /** The directory's descriptor, valid until the next call and not the caller's to close; the
  * directory is made where it is missing. */
 int tree_open_parent(struct layer_tree *t, const char *path, int *ret, struct error *e);
@@ -52,7 +62,9 @@ int tree_set_attributes(struct layer_tree *t, int fd, const struct tar_entry *en
  */
 int tree_drop_xattrs(struct layer_tree *t, const struct tar_entry *entry, struct error *e);
 
-/** Remembers a directory's time. */
+/** The time that a file got: the file system may have cut it. NAME may be "", for FD itself. */
+int tree_stored_time(int fd, const char *name, const struct timespec *wanted, struct timespec *ret);
+/** Remembers a directory's time, and its attributes, which are those of the last entry. */
 int tree_describe_directory(struct layer_tree *t, const char *path, const struct timespec *mtime,
                             struct error *e);
 /** Sets the times of all directories and brings the notes into order. */

@@ -48,7 +48,7 @@ int tree_clear_place(struct layer_tree *t, int parent_fd, const char *base, bool
     if (r < 0)
         return error_sys(e, r, "stat");
     *ret_whiteout = tree_is_whiteout(&st);
-    t->notes->sums_stale |= !*ret_whiteout;
+    t->notes->sums_stale = true;
     if (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
         t->parent_stale = true;
     if (!S_ISDIR(st.st_mode))
@@ -84,10 +84,23 @@ int tree_make_directory(struct layer_tree *t, int parent_fd, const char *path, c
     return whiteout ? tree_note_replaced(t, path, e) : 0;
 }
 
+int tree_open_directory(struct layer_tree *t, const char *path)
+{
+    const char *place = path[0] ? path : ".";
+    int fd = fd_openat2(t->root_fd, place, O_PATH | O_DIRECTORY, 0,
+                        RESOLVE_UNTRUSTED | RESOLVE_NO_SYMLINKS);
+
+    if (fd != -ELOOP)
+        return fd;
+    /* What is made there has another name than its entry. */
+    t->notes->sums_stale = true;
+    return fd_openat2(t->root_fd, place, O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+}
+
 /* Opens PATH as a directory, or says what is in the way: -ENOENT where nothing is. */
 static int open_existing(struct layer_tree *t, const char *path, struct error *e)
 {
-    int fd = fd_openat2(t->root_fd, path, O_PATH | O_DIRECTORY, 0, RESOLVE_UNTRUSTED);
+    int fd = tree_open_directory(t, path);
 
     if (fd >= 0 || fd == -ENOENT || fd == -ENOTDIR)
         return fd;

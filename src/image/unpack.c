@@ -234,8 +234,9 @@ static int receive_sums(int fd, const struct report *report, struct layer_notes 
 
     notes->sums_stale = report->sums_stale;
     if (report->sums_size % sizeof(uint64_t) != 0 ||
-        report->sums_size / sizeof(uint64_t) > report->entries)
+        report->sums_size / sizeof(uint64_t) > report->entries + notes->lists[LAYER_IMPLIED].count)
         return -EBADMSG;
+    notes->sums.max = SUMS_SIZE_MAX + 1;
     r = buffer_reserve(&notes->sums, report->sums_size + 1);
     if (r < 0)
         return r;
@@ -308,7 +309,7 @@ static int mark_opaque(const struct unpack_request *q, const struct layer_notes 
                         RESOLVE_UNTRUSTED | RESOLVE_NO_XDEV);
         if (fd < 0)
             return error_sys(e, fd, "open an opaque directory");
-        if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+        if (fsetxattr(fd, LAYER_OPAQUE_MARK, "y", 1, 0) < 0)
             return error_sys(e, -errno, "mark an opaque directory");
     }
     return 0;
@@ -377,7 +378,7 @@ int unpack_layer(const struct unpack_request *q, struct layer_notes *ret, struct
     if (r >= 0)
         r = mark_opaque(q, &notes, e);
     if (r >= 0 && notes.sums_stale)
-        r = sums_walk(q->root_fd, &notes.sums, NULL, NULL, e);
+        r = sums_take(q->root_fd, &notes.sums, e);
     if (r < 0)
         return r;
     *ret = notes;

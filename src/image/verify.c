@@ -11,7 +11,8 @@ struct verify {
     struct image_verified *result;
     const char *layer;
     struct buffer expected; /* of the layer */
-    size_t number, total;   /* of the layers */
+    enum sums_version version;
+    size_t number, total; /* of the layers */
 };
 
 static void tell(struct verify *v, const char *path, const char *what)
@@ -23,31 +24,33 @@ static void tell(struct verify *v, const char *path, const char *what)
         v->options->fault(v->options->userdata, &fault);
 }
 
-static void visit(void *userdata, const char *path, uint64_t sum, int code)
+static void tell_difference(void *userdata, const char *path, int code)
 {
     struct verify *v = userdata;
 
-    v->result->files++;
     if (code < 0)
         tell(v, path, strerror(-code));
-    else if (!sums_have(&v->expected, sum))
+    else if (v->version == SUMS_OF_FILES)
         tell(v, path, "not what was unpacked: its content, type, mode or owner differs");
+    else
+        tell(v, path,
+             "not what was unpacked: it is new, or its content, type, mode, owner, time, links or "
+             "attributes differ");
 }
 
 static int compare_layer(struct verify *v, int fd, struct error *e)
 {
-    _cleanup_buffer_ struct buffer found = {0};
-    uint64_t before = v->result->faults, changed;
-    size_t missing;
-    int r = sums_walk(fd, &found, visit, v, e);
+    struct sums_found found = {0};
+    int r = sums_compare(fd, v->version, &v->expected, tell_difference, v, &found, e);
 
     if (r < 0)
         return r;
-    missing = sums_missing(&v->expected, &found);
-    changed = v->result->faults - before;
-    if (missing > changed) {
+    v->result->files += found.files;
+    if (found.missing > 0) {
         char text[64];
-        snprintf(text, sizeof(text), "%zu files are missing", missing - (size_t)changed);
+        /* What is new or has another name may stand for some that are gone. */
+        snprintf(text, sizeof(text), "%zu %s are missing", found.missing,
+                 v->version == SUMS_OF_FILES ? "files" : "names or more");
         tell(v, "", text);
     }
     return 0;
@@ -71,6 +74,7 @@ static int verify_layer(struct verify *v, const char *layer)
         v->options->progress(v->options->userdata, what, v->number, v->total);
     if (r >= 0)
         r = store_open_layer(v->store, &diff_id, &fd, &notes, &e);
+    v->version = notes.sums_version;
     if (r >= 0)
         r = store_read_sums(v->store, &diff_id, &v->expected, &e);
     if (r >= 0)

@@ -7,12 +7,38 @@ import signal
 import subprocess
 import time
 
-from harness import case, images, layers, stores
+from harness import case, images, layers, stores, trees
 from harness.layers import archive, directory, entry, hardlink, symlink
 
 BASE = archive(directory("etc"), entry("etc/release", data=b"base\n"))
 LEFT = archive(entry("left", data=b"l" * 1000))
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 RIGHT = archive(entry("right", data=b"r" * 3000))
+
+
+def keep_time(path, change, more=0):
+    """Makes a change and puts the time back, MORE nanoseconds later."""
+    before = os.lstat(path).st_mtime_ns
+    change()
+    os.utime(path, ns=(0, before + more), follow_symlinks=False)
+
+
+def flip(path):
+    def change():
+        with open(path, "r+b") as file:
+            byte = file.read(1)[0]
+            file.seek(0)
+            file.write(bytes([byte ^ 1]))
+
+    keep_time(path, change)
+
+
+def replace(path, make):
+    def change():
+        os.unlink(path)
+        make()
+
+    keep_time(path, change)
 
 
 class Store(stores.StoreTest):
@@ -177,6 +203,7 @@ class Store(stores.StoreTest):
                 file.seek(offset)
                 file.write(bytes([byte ^ 1]))
             os.chmod(f"{place}/{path}", 0o4755 if path == "a/suid" else 0o644)
+            os.utime(f"{place}/{path}", (0, layers.TIME))
             faults = self.verb("verify", "test", code=1)["faults"]
             self.assertEqual(len(faults), 1, faults)
             names = ("a/file", "a/again") if path == "a/file" else (path,)
@@ -186,7 +213,126 @@ class Store(stores.StoreTest):
                 file.seek(offset)
                 file.write(bytes([byte]))
             os.chmod(f"{place}/{path}", 0o4755 if path == "a/suid" else 0o644)
+            os.utime(f"{place}/{path}", (0, layers.TIME))
         self.assertEqual(self.verb("verify")["faults"], [])
+
+    def test_a_sound_layer_verifies_however_it_was_written(self):
+        """Entries that come twice, in any order, by way of links, with times beyond a file system's."""
+        note = [(b"SCHILY.xattr.user.note", b"n")]
+        other = [(b"SCHILY.xattr.user.other", b"o")]
+        odd = (
+            [directory("d"), symlink("l", "d"), entry("l/f", data=b"x"), hardlink("l/g", "l/f"), hardlink("h", "d/g")],
+            [directory("d", records=note), entry("d/f"), directory("d", records=other, mtime=5, mode=0o2755), entry("d/g")],
+            [entry("d/e/f"), directory("d", mode=0o700), directory(".", mode=0o711, mtime=9), directory("d/e", records=note)],
+            [entry(".wh.a"), entry("a"), entry("b"), entry(".wh.b"), entry("o/.wh..wh..opq"), entry("o/x"), entry("w/.wh.x")],
+            [directory("d", mtime=3), directory("y", mtime=4), entry("y/in"), symlink("x", "y"), directory("d"), symlink("d", "y")],
+            [entry("a", data=b"1"), hardlink("b", "a"), hardlink("c", "b"), entry("a", data=b"2"), hardlink("e", "c")],
+            [entry("t", records=[(b"mtime", b"9999999999999.5")]), entry("u", records=[(b"mtime", b"-1.25")]),
+             entry("c", records=[(b"SCHILY.xattr.security.capability", CAPABILITY)])],
+            [entry("dev/null", layers.CHARACTER, device=(1, 3)), entry("s", mode=0o6755, owner=(3, 4)), entry("p", layers.FIFO)],
+        )
+        for number, entries in enumerate(odd):
+            self.loaded(self.image(BASE, archive(*entries), name=f"odd{number}").write_all())
+        self.assertEqual(self.verb("verify")["faults"], [])
+
+    def test_a_link_in_the_place_of_a_directory_leaves_what_it_leads_to_alone(self):
+        made = archive(directory("x", mtime=3), directory("y", mtime=4), symlink("x", "y", mtime=5))
+        loaded = self.loaded(self.image(made).write_all())
+        seen = trees.of_image(self.store, loaded)
+        self.assertEqual([seen[name]["mtime"] for name in "xy"], [5 * 10**9, 4 * 10**9])
+
+    # What a directory D has in it, what of it is changed ("": D itself), and how.
+    CHANGES = (
+        ("file", "f", lambda f: flip(f)),
+        ("file", "f", lambda f: keep_time(f, lambda: None, 1)),
+        ("file", "f", lambda f: keep_time(f, lambda: None, 10**9)),
+        ("file", "f", lambda f: os.chmod(f, 0o4644)),
+        ("file", "f", lambda f: os.chown(f, 1, 0)),
+        ("file", "f", lambda f: os.setxattr(f, "user.note", b"m")),
+        ("file", "f", lambda f: os.setxattr(f, "user.new", b"")),
+        ("file", "f", lambda f: os.removexattr(f, "user.note")),
+        ("capable", "f", lambda f: os.removexattr(f, "security.capability")),
+        ("symlink", "l", lambda f: replace(f, lambda: os.symlink("y", f))),
+        ("symlink", "l", lambda f: keep_time(f, lambda: None, 1)),
+        ("symlink", "l", lambda f: os.chown(f, 0, 1, follow_symlinks=False)),
+        ("fifo", "p", lambda f: os.chmod(f, 0o600)),
+        ("fifo", "p", lambda f: keep_time(f, lambda: None, 1)),
+        ("links", "f", lambda f: flip(f)),
+        ("links", "h", lambda f: replace(f, lambda: os.link(f[:-1] + "z", f))),
+        ("links", "h", lambda f: replace(f, lambda: shutil.copy2(f[:-1] + "f", f))),
+        ("file", "new", lambda f: os.link(f[:-3] + "f", f)),
+        ("file", "new", lambda f: shutil.copy2(f[:-3] + "f", f)),
+        ("file", "new", lambda f: os.mkdir(f)),
+        ("file", "new", lambda f: os.mknod(f, 0o20000, os.makedev(0, 0))),
+        ("file", "moved", lambda f: os.rename(f[:-5] + "f", f)),
+        ("whiteout", "moved", lambda f: os.rename(f[:-5] + "gone", f)),
+        ("file", "", lambda f: os.chmod(f, 0o700)),
+        ("file", "", lambda f: os.chown(f, 1, 1)),
+        ("file", "", lambda f: keep_time(f, lambda: None, 1)),
+        ("file", "", lambda f: os.setxattr(f, "user.note", b"m")),
+        ("file", "", lambda f: os.setxattr(f, "trusted.overlay.opaque", b"y")),
+        ("opaque", "", lambda f: os.removexattr(f, "trusted.overlay.opaque")),
+        ("implied", "d", lambda f: os.chmod(f, 0o700)),
+    )
+
+    def described(self, kind, d):
+        note, capability = ([(b"SCHILY.xattr." + key, value)] for key, value in
+                            ((b"user.note", b"n"), (b"security.capability", CAPABILITY)))
+        return [directory(d)] + {
+            "file": [entry(d + "/f", data=b"content", records=note)],
+            "capable": [entry(d + "/f", data=b"x", records=capability)],
+            "symlink": [symlink(d + "/l", "x")],
+            "fifo": [entry(d + "/p", layers.FIFO)],
+            "links": [entry(d + "/f", data=b"a"), hardlink(d + "/h", d + "/f"), entry(d + "/z", data=b"b")],
+            "whiteout": [entry(d + "/.wh.gone")],
+            "opaque": [entry(d + "/.wh..wh..opq")],
+            "implied": [entry(d + "/d/f")],
+        }[kind]
+
+    def test_verify_finds_every_kind_of_change(self):
+        entries = [self.described(kind, f"{n:02}") for n, (kind, _, _) in enumerate(self.CHANGES)]
+        made = archive(*(one for some in entries for one in some))
+        self.loaded(self.image(made).write_all())
+        root = f"{self.store}/layers/{images.digest(made)[7:]}/"
+        self.assertEqual(self.verb("verify")["faults"], [])
+        places = [f"{n:02}/{name}".rstrip("/") for n, (_, name, _) in enumerate(self.CHANGES)]
+        for place, (_, name, change) in zip(places, self.CHANGES):
+            if name:
+                keep_time(os.path.dirname(root + place), lambda p=place, c=change: c(root + p))
+            else:
+                change(root + place)
+        faults = self.verb("verify", code=1)["faults"]
+        self.assertEqual(sorted(fault["path"] for fault in faults), places)
+
+    def test_verify_finds_what_is_gone(self):
+        made = archive(*(one for n in "abc" for kind in ("links", "whiteout") for one in self.described(kind, n)))
+        self.loaded(self.image(made).write_all())
+        root = f"{self.store}/layers/{images.digest(made)[7:]}/"
+        for missing, name in enumerate(("a/z", "b/gone", "c/h")):
+            keep_time(os.path.dirname(root + name), lambda n=name: os.unlink(root + n))
+            faults = self.verb("verify", code=1)["faults"]
+            self.assertEqual([(f["path"], f["fault"]) for f in faults], [("", f"{missing + 1} names or more are missing")])
+
+    def test_records_of_older_stores_are_verified_as_before(self):
+        """They know neither names nor times; this one was written by such a version."""
+        made = archive(directory("a"), entry("a/file", data=bytes(range(100))), hardlink("a/again", "a/file"),
+                       entry("a/suid", data=b"x", mode=0o4755, owner=(5, 6)), symlink("a/link", "file"),
+                       entry("a/fifo", layers.FIFO))
+        self.loaded(self.image(made).write_all())
+        place = self.store + "/layers/" + images.digest(made)[7:]
+        with open(place + ".sums", "wb") as file:
+            file.write(bytes.fromhex("aea8fb803bd3867fb27ecad6be11f28d01d88c64e033e9c96b35ca1c6ba588f1"))
+        with open(place + ".json", encoding="utf-8") as file:
+            notes = json.load(file)
+        self.assertEqual(notes.pop("sums"), 2)
+        with open(place + ".json", "w", encoding="utf-8") as file:
+            json.dump(notes, file)
+        found = self.verb("verify")
+        self.assertEqual((found["faults"], found["files"]), ([], 4))
+        os.utime(place + "/a/suid", (0, 0))
+        self.assertEqual(self.verb("verify")["faults"], [])
+        os.chmod(place + "/a/suid", 0o755)
+        self.assertEqual([fault["path"] for fault in self.verb("verify", code=1)["faults"]], ["a/suid"])
 
     def test_verify_finds_what_else_has_changed(self):
         self.loaded(self.image(self.ODD).write_all())
@@ -209,7 +355,7 @@ class Store(stores.StoreTest):
         os.unlink(place + "new")
         os.unlink(place + b"caf\xe9".decode("utf-8", "surrogateescape"))
         faults = self.verb("verify", code=1)["faults"]
-        self.assertIn("1 files are missing", [fault["fault"] for fault in faults])
+        self.assertIn("1 names or more are missing", [fault["fault"] for fault in faults])
 
     def test_verify_finds_missing_layers(self):
         self.two_images()
