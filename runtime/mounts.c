@@ -91,7 +91,7 @@ static unsigned attributes(const struct sandbox_mount *m)
     return MOUNT_ATTR_NODEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0U);
 }
 
-/* DIR, which is in the scratch, as a detached mount. */
+/* DIR (or a file), which is in the scratch, as a detached mount. */
 static int mount_scratch_dir(const struct mount_source *s, const struct sandbox_mount *m, int dir,
                              struct error *e)
 {
@@ -183,15 +183,38 @@ static int copy_into_upper(const struct mount_source *s, const struct sandbox_mo
     return upper < 0 ? upper : follow_links(s, m, fd, upper, e);
 }
 
+/* A file that cannot be mapped: a copy "dN" in the scratch, with the owner it has. */
+static int copy_file(const struct mount_source *s, size_t index, int fd, const struct stat *st,
+                     struct error *e)
+{
+    uid_t uid = s->base + (st->st_uid < SANDBOX_ID_RANGE ? st->st_uid : 0);
+    gid_t gid = s->base + (st->st_gid < SANDBOX_ID_RANGE ? st->st_gid : 0);
+    char name[16];
+    int r;
+
+    snprintf(name, sizeof(name), "d%zu", index);
+    r = copytree_place(s->host->proc_fd, fd, s->scratch_fd, name, e);
+    if (r < 0)
+        return error_prefix(e, r, "copy \"%s\"", name);
+    if (fchownat(s->scratch_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_sys(e, -errno, "give away the copy");
+    return 1;
+}
+
 int mount_copy(const struct mount_source *s, const struct sandbox_mount *m, size_t index,
                bool force, struct error *e)
 {
     _cleanup_close_ int fd = -EBADF, dir = -EBADF;
     struct copytree_survey survey = {.foreign_owner = true};
+    struct stat st;
     int r = open_source(s, m, &fd, e);
 
     if (r <= 0)
         return r;
+    if (fstat(fd, &st) < 0)
+        return error_sys(e, -errno, "\"%s\"", below(m));
+    if (!S_ISDIR(st.st_mode))
+        return copy_file(s, index, fd, &st, e);
     if (!force) {
         r = copytree_survey(fd, COPYTREE_ENTRIES_MAX, &survey, e);
         if (r < 0)
@@ -220,7 +243,7 @@ static int prepare_copied(const struct mount_source *s, const struct sandbox_mou
     char name[16];
 
     snprintf(name, sizeof(name), "d%zu", index);
-    dir = openat(s->scratch_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    dir = openat(s->scratch_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return error_sys(e, -errno, "open the copy");
     return mount_scratch_dir(s, m, dir, e);
@@ -243,13 +266,16 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     if (fstat(fd, &st) < 0)
         return error_sys(e, -errno, "\"%s\"", below(m));
     r = mount_change(mount_fd, attributes(m), s->userns_fd, true);
-    if (cannot_be_mapped(r) && m->read_only && S_ISDIR(st.st_mode)) {
+    if (cannot_be_mapped(r) && m->read_only && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))) {
         *ret_wants = MOUNT_WANTS_COPY;
         return 0;
     }
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"%s", below(m),
-                         cannot_be_mapped(r) ? ", whose file system cannot map ids" : "");
+                         cannot_be_mapped(r)
+                             ? ", whose file system cannot map ids: only read-only it can be "
+                               "given, as a copy"
+                             : "");
     return TAKE_FD(mount_fd);
 }
 

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-static const int forwarded[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
-                                SIGUSR2, SIGALRM, SIGTSTP, SIGCONT, SIGWINCH};
+/* What is not handed on: what tells of an error or a child of our own, and what a terminal tells us
+ * alone, that we are in the background. SIGKILL and SIGSTOP cannot be. */
+static const int own_signals[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS,  SIGFPE, SIGSEGV,
+                                  SIGSYS, SIGPIPE, SIGCHLD, SIGTTIN, SIGTTOU};
 
 struct execution {
     struct launcher *launcher;
@@ -23,6 +25,7 @@ struct execution {
     struct run_streams streams;
     struct run_terminal terminal;
     struct sandbox_report *report;
+    bool with_terminal; /* -t: the program hears of a new size by its own */
     bool over;
     bool given_up; /* told to end while handing on the rest of the output */
 };
@@ -32,9 +35,9 @@ int run_block_signals(struct error *e)
     sigset_t set;
     int fd;
 
-    sigemptyset(&set);
-    for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
-        sigaddset(&set, forwarded[i]);
+    sigfillset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(own_signals); i++)
+        sigdelset(&set, own_signals[i]);
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return error_sys(e, -errno, "signals");
@@ -57,7 +60,7 @@ static void on_signal(struct execution *x, int number)
         x->given_up = number == SIGINT || number == SIGTERM || number == SIGHUP;
         return;
     }
-    if (number == SIGWINCH) {
+    if (number == SIGWINCH && x->with_terminal) {
         run_terminal_resize(&x->terminal);
         return;
     }
@@ -129,8 +132,14 @@ static int loop(struct execution *x, int signal_fd, struct error *e)
 int run_execute(const struct run_plan *p, struct sandbox_spec *spec, struct launcher *l,
                 uint64_t id, int signal_fd, struct sandbox_report *ret, struct error *e)
 {
-    struct execution x = {.launcher = l, .id = id, .report = ret, .terminal = RUN_TERMINAL_INIT};
     const struct run_options *o = p->options;
+    struct execution x = {
+        .launcher = l,
+        .id = id,
+        .report = ret,
+        .terminal = RUN_TERMINAL_INIT,
+        .with_terminal = o->terminal,
+    };
     int r = o->terminal ? run_terminal_open(&x.terminal, spec, &x.streams, o->interactive, e)
                         : run_streams_open(&x.streams, o->interactive, e);
 

@@ -12,6 +12,8 @@
 
 /* Root 0 is what the layers lie below: the store, or the directory itself. */
 #define ROOT_IMAGE 0
+/* What some editors put before a text in UTF-8. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 void run_plan_free(struct run_plan *p)
 {
@@ -141,12 +143,31 @@ static int add_env(struct run_plan *p, const char *entry, struct error *e)
     return !entry || set_env(&p->spec.env, entry) < 0 ? no_memory(e) : 0;
 }
 
-/* A line each; empty ones and those that start with # say nothing. */
+/* Line NUMBER of an environment file. As Docker reads them: blanks before the name, a carriage
+ * return at the end and lines that start with # say nothing, a name has no blanks, and the value is
+ * all that follows. */
+static int add_env_line(struct run_plan *p, size_t number, char *line, struct error *e)
+{
+    size_t length = strlen(line);
+
+    if (length > 0 && line[length - 1] == '\r')
+        line[length - 1] = 0;
+    if (number == 1 && strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+        line += strlen(BYTE_ORDER_MARK);
+    line += strspn(line, " \t\v\f\r");
+    if (!*line || *line == '#')
+        return 0;
+    if (strcspn(line, " \t") < strcspn(line, "="))
+        return error_set(e, -EINVAL, "line %zu: a variable's name has no blanks", number);
+    return add_env(p, line, e);
+}
+
 static int add_env_file(struct run_plan *p, const char *path, struct error *e)
 {
     _cleanup_buffer_ struct buffer text = {0};
     int r = fd_read_file(AT_FDCWD, path, &text, RUN_ENV_FILE_MAX);
     char *next, *line;
+    size_t number = 0;
 
     if (r < 0)
         return error_sys(e, r, "--env-file %s", path);
@@ -156,10 +177,7 @@ static int add_env_file(struct run_plan *p, const char *path, struct error *e)
     if (strlen(next) != text.size)
         return error_set(e, -EINVAL, "--env-file %s has a NUL in it", path);
     while ((line = strsep(&next, "\n"))) {
-        line += strspn(line, " \t");
-        if (!*line || *line == '#')
-            continue;
-        r = add_env(p, line, e);
+        r = add_env_line(p, ++number, line, e);
         if (r < 0)
             return error_prefix(e, r, "--env-file %s", path);
     }

@@ -1,8 +1,9 @@
 /* Programs that are known to use so much and no more, to be measured:
  *
- *   known burn MILLISECONDS     CPU time
+ *   known burn MILLISECONDS     CPU time, from when it begins
  *   known allocate MIB          memory, all of it touched
  *   known write MIB FILE        bytes to the disk below FILE, past the page cache
+ *   known put MIB FILE          the same through it
  *   known tell MILLISECONDS MIB both of the first two, between two lines of input; before and after
  * it says how many microseconds it has had of the CPU by getrusage() */
 #include <errno.h>
@@ -17,15 +18,26 @@
 
 #define MIB ((size_t)1 << 20)
 
-static int burn(long milliseconds)
+/* Nanoseconds of the CPU that this process has had; negative on failure. */
+static long long cpu_used(void)
 {
     struct timespec used;
 
-    do {
-        if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) < 0)
-            return 1;
-    } while (used.tv_sec * 1000 + used.tv_nsec / 1000000 < milliseconds);
-    return 0;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) < 0)
+        return -1;
+    return used.tv_sec * 1000000000LL + used.tv_nsec;
+}
+
+static int burn(long milliseconds)
+{
+    long long begin = cpu_used(), now;
+
+    if (begin < 0)
+        return 1;
+    do
+        now = cpu_used();
+    while (now >= 0 && now - begin < milliseconds * 1000000LL);
+    return now < 0;
 }
 
 static int allocate(size_t size)
@@ -43,10 +55,10 @@ static int allocate(size_t size)
     return munmap(memory, size) < 0;
 }
 
-static int write_out(size_t mib, const char *path)
+static int write_out(size_t mib, const char *path, int flags)
 {
     void *block = aligned_alloc(MIB, MIB);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0600);
 
     if (!block || fd < 0)
         return errno == EINVAL ? 77 : 1;
@@ -54,7 +66,7 @@ static int write_out(size_t mib, const char *path)
     for (size_t i = 0; i < mib; i++)
         if (write(fd, block, MIB) != (ssize_t)MIB)
             return 1;
-    return close(fd) < 0;
+    return fsync(fd) < 0 || close(fd) < 0;
 }
 
 /* Says what was used so far, and waits for a line. Returns the microseconds, negative on failure.
@@ -78,8 +90,7 @@ static int tell(long milliseconds, size_t size)
 {
     long long before = say();
 
-    return before < 0 || burn(before / 1000 + milliseconds) != 0 || allocate(size) != 0 ||
-           say() < 0;
+    return before < 0 || burn(milliseconds) != 0 || allocate(size) != 0 || say() < 0;
 }
 
 int main(int argc, char **argv)
@@ -91,7 +102,9 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "allocate") == 0)
         return allocate((size_t)amount * MIB);
     if (argc == 4 && strcmp(argv[1], "write") == 0)
-        return write_out((size_t)amount, argv[3]);
+        return write_out((size_t)amount, argv[3], O_DIRECT);
+    if (argc == 4 && strcmp(argv[1], "put") == 0)
+        return write_out((size_t)amount, argv[3], 0);
     if (argc == 4 && strcmp(argv[1], "tell") == 0)
         return tell(amount, (size_t)strtol(argv[3], NULL, 10) * MIB);
     return 2;

@@ -12,6 +12,14 @@ from harness import case, host, images, sandboxes
 CAPABILITIES_LEFT = "00000000a80405fa"
 
 GIGABYTE = 1 << 30
+MEBIBYTE = 1 << 20
+
+# What tells of an error of the process itself, its children or its terminal; SIGTSTP stops.
+OWN_SIGNALS = {
+    signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTERM, signal.SIGILL, signal.SIGTRAP,
+    signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS, signal.SIGPIPE,
+    signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU,
+}  # fmt: skip
 
 
 class Run(sandboxes.RunTest):
@@ -72,6 +80,12 @@ class Run(sandboxes.RunTest):
             os.close(write)
             self.assertIn('"version":1', reader.read())
 
+    def test_the_report_can_follow_the_output_and_the_most_important_of_it_be_told(self):
+        done = self.sandbox("echo", "first", options=["--report", "-", "--verbose"])
+        first, report = done.stdout.splitlines()
+        self.assertEqual((first, json.loads(report)["verdict"]), ("first", "exited"))
+        self.assertRegex(done.stderr, r"dockless run: exited after [0-9.]+ s, [0-9.]+ s user, ")
+
     # -- signals
 
     def test_signals_are_handed_on(self):
@@ -82,14 +96,25 @@ class Run(sandboxes.RunTest):
             self.assertEqual(process.wait(30 * host.time_scale()), 128 + number)
             process.stdout.close()
 
-    def test_a_command_that_handles_a_signal_goes_on(self):
-        script = "trap 'echo caught; exit 3' TERM; echo up; while :; do sleep 0.05; done"
-        process = self.popen("sh", "-c", script, stdout=subprocess.PIPE)
+    def test_a_command_that_handles_signals_gets_each_and_goes_on(self):
+        numbers = sorted(signal.valid_signals() - OWN_SIGNALS)
+        traps = "".join(f"trap 'echo {int(number)}' {int(number)}; " for number in numbers)
+        script = traps + "trap 'exit 3' TERM; echo up; while :; do sleep 0.02; done"
+        process = self.popen("sh", "-c", script, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.assertEqual(process.stdout.readline(), b"up\n")
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.stdout.readline(), b"caught\n")
+        for number in numbers:
+            process.send_signal(number)
+            self.assertEqual(process.stdout.readline(), b"%d\n" % number)
+        process.terminate()
         self.assertEqual(process.wait(30 * host.time_scale()), 3)
         process.stdout.close()
+
+    def test_orphans_are_collected_by_the_first_process(self):
+        script = """
+            echo $$ $(cat /proc/1/comm); i=0; while [ $i -lt 20 ]; do sh -c ': & :'; i=$((i+1)); done
+            while grep -q 'State:.Z' /proc/[0-9]*/status; do sleep 0.02; done
+        """
+        self.assertEqual(self.output("sh", "-c", script), "2 init\n")
 
     def test_killed_itself_it_takes_everything_along(self):
         process = self.popen("sh", "-c", "echo up; sleep 600", stdout=subprocess.PIPE)
@@ -111,6 +136,31 @@ class Run(sandboxes.RunTest):
         script = 'echo "$A $B $FROM_CALLER $HOSTNAME"; pwd; id -u; id -g; hostname'
         done = self.shell(script, options=options, env=with_caller)
         self.assertEqual(done.stdout, "file option x y box\n/work/dir\n12\n34\nbox\n")
+
+    def test_a_file_of_variables_is_read_as_docker_reads_it(self):
+        env_file = self.directory + "/env"
+        lines = b"\xef\xbb\xbfA=1\r\n  # none\r\n\r\n\tB= two # \"three\" \nC=\n=D\n"
+        with open(env_file, "wb") as file:
+            file.write(lines.removesuffix(b"=D\n"))
+        script = 'echo "<$A|$B|${C-unset}>"'
+        done = self.shell(script, options=["--env-file", env_file])
+        self.assertEqual(done.stdout, '<1| two # "three" |>\n', done.stderr)
+        for line, text in ((b"A B=1\n", "line 1: a variable's name has no blanks"), (lines, '"=D"')):
+            with open(env_file, "wb") as file:
+                file.write(line)
+            done = self.sandbox("true", options=["--env-file", env_file])
+            self.assertEqual(done.returncode, 125)
+            self.assertIn(text, done.stderr)
+
+    def test_a_file_that_cannot_be_mapped_is_given_read_only(self):
+        """/proc knows no id mappings, and is there on every host."""
+        options = ["-u", "5", "-v", "/proc/version:/v:ro"]
+        done = self.shell("cat /v; stat -c '%u %a' /v; echo x >>/v", options=options)
+        self.assertEqual(done.stdout, host.read("/proc/version") + "0 444\n", done.stderr)
+        self.assertEqual(done.returncode, 1)
+        done = self.sandbox("true", options=["-v", "/proc/version:/v"])
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("cannot map ids: only read-only it can be given", done.stderr)
 
     def test_volumes_are_writable_read_only_or_an_overlay(self):
         for name in ("rw", "ro", "overlay"):
@@ -172,6 +222,16 @@ class Run(sandboxes.RunTest):
         self.assertEqual(int(count.stdout), GIGABYTE)
         self.assertEqual((source.wait(), process.wait()), (0, 0))
 
+    def test_what_we_carry_ourselves_arrives_whole(self):
+        """A file that is open in both directions is not given to the command: the bytes are moved."""
+        source = self.directory + "/source"
+        with open(source, "wb") as file:
+            file.write(os.urandom(32 * MEBIBYTE))
+        with open(source, "r+b") as file, open(self.directory + "/target", "w+b") as target:
+            process = self.popen("cat", options=["-i"], stdin=file, stdout=target)
+            self.assertEqual(process.wait(60 * host.time_scale()), 0)
+        subprocess.run(["cmp", source, self.directory + "/target"], check=True)
+
     def test_what_is_written_is_seen_at_once_and_in_order(self):
         process = self.popen("cat", options=["-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for i in range(200):
@@ -197,6 +257,22 @@ class Run(sandboxes.RunTest):
         done = self.shell("echo x >/file; echo y >/tmp/file && cat /tmp/file", options=options)
         self.assertEqual(done.stdout, "y\n")
         self.assertIn("Read-only file system", done.stderr)
+
+    def test_tasks_processor_time_and_shared_memory_are_bounded_where_asked(self):
+        script = "i=0; while [ $i -lt 9 ]; do sleep 60 & i=$((i+1)); done"
+        done = self.shell(script, options=["--pids-limit", "6"])
+        self.assertIn("fork", done.stderr)
+        self.assertLessEqual(done.report["usage"]["tasks_peak"] or 6, 6)
+        script = "df -k /dev/shm | tail -n 1; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+        done = self.shell(script, options=["--shm-size", "1m", "--cpus", "0.1"])
+        self.assertEqual(done.stdout.split()[1], "1024")
+        self.assertGreater(done.report["usage"]["throttled_usec"], 0)
+
+    def test_set_user_id_programs_can_be_disarmed(self):
+        script = "grep NoNewPrivs /proc/self/status"
+        self.assertEqual(self.output("sh", "-c", script).split()[1], "0")
+        options = ["--security-opt", "no-new-privileges"]
+        self.assertEqual(self.output("sh", "-c", script, options=options).split()[1], "1")
 
     def test_capabilities_and_resource_limits_are_as_asked(self):
         options = ["--cap-drop", "net_raw", "--cap-drop", "CAP_CHOWN"]

@@ -1,9 +1,11 @@
 """dockless run -t: a terminal inside, ours raw outside."""
 
+import contextlib
 import fcntl
 import os
 import pty
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -27,14 +29,16 @@ class Terminal(sandboxes.RunTest):
 
     def start(self, *words, options=("-i", "-t")):
         """A run in a session of its own whose terminal is ours."""
+        self.start_program(self.words(*words, options=options))
 
+    def start_program(self, words, **environment):
         def control():
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            self.words(*words, options=options),
-            stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=control,
+            words, stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=control,
+            env=os.environ | environment,
         )  # fmt: skip
 
     def expect(self, text):
@@ -60,7 +64,6 @@ class Terminal(sandboxes.RunTest):
         self.expect("/dev/pts/0\r\n33 101\r\nxterm\r\n")
         set_size(self.master, 20, 50)
         self.process.send_signal(signal.SIGWINCH)
-        time.sleep(0.2)
         self.type("\r")
         self.expect("20 50\r\n")
         self.end(0)
@@ -90,9 +93,8 @@ class Terminal(sandboxes.RunTest):
     def test_a_shell_inside_has_job_control(self):
         self.start("sh", "-i")
         self.expect("# ")
-        self.type("sleep 60\r")
-        self.expect("sleep 60\r\n")
-        time.sleep(0.3)
+        self.type("sh -c 'echo in the fore''ground; exec sleep 60'\r")
+        self.expect("in the foreground\r\n")
         self.type("\x1a")
         self.expect("Stopped")
         self.type("kill %1; fg; echo status $?\r")
@@ -113,6 +115,38 @@ class Terminal(sandboxes.RunTest):
         self.type("it\r")
         self.expect("got it")
         self.end(0)
+
+    def test_without_a_terminal_of_its_own_it_is_a_job_as_any_other(self):
+        """A shell with job control outside: Ctrl-Z, fg, Ctrl-C."""
+        words = self.words("sh", "-c", "echo up; while read x; do echo got $x; done", options=["-i"])
+        shell = ["bash", "--norc", "--noprofile", "-i"]
+        self.start_program(shell, PS1="# ", JOB=shlex.join(words))
+        self.expect("# ")
+        self.type("eval $JOB\r")
+        self.expect("up\r\n")
+        self.type("one\r")
+        self.expect("got one\r\n")
+        self.type("\x1a")
+        self.expect("Stopped")
+        (inside,) = self.pids_of("sh", "T")
+        self.type("fg\r")
+        self.assertTrue(host.wait_until(lambda: self.pids_of("sh", "S") == [inside]))
+        self.type("two\r")
+        self.expect("got two\r\n")
+        self.type("\x03")
+        self.expect("# ")
+        self.type("echo status $?; exit 6\r")
+        self.expect("status 130\r\n")
+        self.end(6)
+
+    def pids_of(self, name, state):
+        """Processes below ours of this name and state."""
+        found = []
+        for pid in host.descendants(self.process.pid):
+            with contextlib.suppress(OSError, KeyError):
+                fields = host.status_field(pid, "Name"), host.status_field(pid, "State")[0]
+                found += [pid] if fields == (name, state) else []
+        return found
 
     def test_without_i_nothing_is_read_from_our_terminal(self):
         self.start("sh", "-c", "busybox tty; busybox stty size", options=["-t"])
