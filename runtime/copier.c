@@ -3,6 +3,7 @@
 #include "base/fdio.h"
 #include "host.h"
 #include "network.h"
+#include "quota.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -49,6 +50,8 @@ static _Noreturn void work(const struct host *h, copier_work_fn fn, const void *
     prctl(PR_SET_NAME, "dockless-copy");
     if (h->network)
         network_drop_ports(h->network);
+    /* What it writes into a sandbox's scratch is the sandbox's. */
+    quota_obey();
     outcome.result = fn(what, &e);
     snprintf(outcome.text, sizeof(outcome.text), "%.*s", (int)sizeof(outcome.text) - 1, e.text);
     _exit(fd_write_full(fd, &outcome, sizeof(outcome)) < 0);

@@ -3,6 +3,7 @@
 #include "base/fdio.h"
 #include "mkfs.h"
 #include "mountfd.h"
+#include "quota.h"
 
 #include <linux/loop.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #define TRIES_MAX 64
 /* Files that the runtime itself makes in a scratch: upper and work directories, /etc. */
 #define OWN_INODES 48
+/* Blocks of those that are directories, on a file system that counts them. */
+#define OWN_BYTES ((uint64_t)64 << 10)
 /* Bytes for each inode where only bytes are limited: mke2fs's default. */
 #define BYTES_PER_INODE 16384
 /* fs/ext4/ext4.h; not in the kernel's exported headers. */
@@ -22,8 +25,37 @@
 #define EXT4_GOING_FLAGS_NOLOGFLUSH 2U
 #define DEV_BYTES                   (1 << 16)
 
-int disk_host_open(struct disk_host *h, struct error *e)
+/* The first of the project ids that belong to the id range BASE is in. */
+static uint32_t project_ids(uint32_t first_project, uint32_t base)
 {
+    return first_project + base / SANDBOX_ID_RANGE * QUOTA_IDS_PER_RANGE;
+}
+_Static_assert(INT32_MAX / SANDBOX_ID_RANGE < QUOTA_RANGES, "each id range has project ids");
+_Static_assert(LAUNCHER_PROJECT_MAX + QUOTA_RANGES * QUOTA_IDS_PER_RANGE == UINT32_MAX,
+               "project ids are numbers of 32 bits");
+
+static int try_quota(struct disk_host *h, uint32_t first_project, int scratch_fd)
+{
+    struct error why = ERROR_INIT;
+    /* The first range has no sandboxes. Two launchers that try at once should not meet. */
+    int r = quota_try(scratch_fd, first_project + (uint32_t)getpid() % QUOTA_IDS_PER_RANGE, &why);
+
+    if (r == 0)
+        h->first_project = first_project;
+    return r;
+}
+
+int disk_host_open(struct disk_host *h, const struct launcher_config *config, int scratch_fd,
+                   struct error *e)
+{
+    uint32_t first = config->first_project ? config->first_project : LAUNCHER_PROJECT_DEFAULT;
+
+    if (first > LAUNCHER_PROJECT_MAX)
+        return error_set(e, -ERANGE, "project ids begin at %u at most", LAUNCHER_PROJECT_MAX);
+    if (config->disk != LAUNCHER_DISK_IMAGE && try_quota(h, first, scratch_fd) == 0)
+        return 0;
+    if (config->disk == LAUNCHER_DISK_QUOTA)
+        return 0;
     h->control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (h->control_fd < 0)
         return 0;
@@ -100,11 +132,21 @@ static int attach_loop(const struct disk_host *h, int image_fd, struct error *e)
     return error_set(e, -EBUSY, "every free loop device was taken by others first");
 }
 
+/* Where only bytes are limited, inodes are, too: they are not to be had for nothing. */
+static uint64_t inodes_for(const struct sandbox_limits *limits, uint64_t bytes)
+{
+    uint64_t inodes = limits->disk_inodes;
+
+    if (inodes == 0)
+        inodes = MIN(MAX(bytes / BYTES_PER_INODE, SANDBOX_INODES_MIN), SANDBOX_INODES_MAX);
+    return inodes + OWN_INODES;
+}
+
 /* How much of each there is to be. Where only inodes are limited, bytes are what the host has. */
 static int plan(int dir_fd, const struct sandbox_limits *limits, struct mkfs_plan *ret,
                 struct error *e)
 {
-    uint64_t bytes = limits->disk_bytes, inodes = limits->disk_inodes;
+    uint64_t bytes = limits->disk_bytes;
     struct statvfs fs;
     int r;
 
@@ -113,9 +155,7 @@ static int plan(int dir_fd, const struct sandbox_limits *limits, struct mkfs_pla
             return error_sys(e, -errno, "size of the scratch");
         bytes = MIN(MAX((uint64_t)fs.f_bavail * fs.f_frsize, SANDBOX_DISK_MIN), SANDBOX_DISK_MAX);
     }
-    if (inodes == 0)
-        inodes = MIN(MAX(bytes / BYTES_PER_INODE, SANDBOX_INODES_MIN), SANDBOX_INODES_MAX);
-    r = mkfs_plan(bytes, inodes + OWN_INODES, ret);
+    r = mkfs_plan(bytes, inodes_for(limits, bytes), ret);
     return r < 0 ? error_sys(e, r, "a file system of %llu bytes", (unsigned long long)bytes) : 0;
 }
 
@@ -129,8 +169,9 @@ static int mount_loop(int loop_fd, struct error *e)
     return mount_new("ext4", options, ARRAY_SIZE(options), MOUNT_ATTR_NODEV, e);
 }
 
-int disk_attach(const struct disk_host *h, int dir_fd, const struct sandbox_limits *limits,
-                struct error *e)
+/* Returns the new file system's root. */
+static int attach_image(const struct disk_host *h, int dir_fd, const struct sandbox_limits *limits,
+                        struct error *e)
 {
     _cleanup_close_ int image = -EBADF, loop = -EBADF, mount_fd = -EBADF;
     struct mkfs_plan p;
@@ -157,9 +198,31 @@ int disk_attach(const struct disk_host *h, int dir_fd, const struct sandbox_limi
     return fd < 0 ? error_sys(e, -errno, "open the disk image") : fd;
 }
 
-void disk_shut_down(int root_fd)
+int disk_attach(const struct disk_host *h, int *dir_fd, uint32_t base,
+                const struct sandbox_limits *limits, struct disk *ret, struct error *e)
+{
+    int fd;
+
+    if (h->first_project != 0) {
+        uint64_t bytes = limits->disk_bytes > 0 ? limits->disk_bytes + OWN_BYTES : 0;
+        return quota_attach(*dir_fd, project_ids(h->first_project, base), bytes,
+                            inodes_for(limits, limits->disk_bytes), &ret->project, e);
+    }
+    fd = attach_image(h, *dir_fd, limits, e);
+    if (fd < 0)
+        return fd;
+    safe_close(*dir_fd);
+    *dir_fd = fd;
+    ret->mounted = true;
+    return 0;
+}
+
+void disk_end(const struct disk *d, int root_fd)
 {
     uint32_t how = EXT4_GOING_FLAGS_NOLOGFLUSH;
 
-    (void)ioctl(root_fd, EXT4_IOC_SHUTDOWN, &how);
+    if (d->mounted)
+        (void)ioctl(root_fd, EXT4_IOC_SHUTDOWN, &how);
+    if (d->project != 0)
+        quota_detach(root_fd, d->project);
 }

@@ -142,11 +142,12 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     note_ignored_signals(h);
     h->waived = config->waived;
     if (r == 0)
-        r = disk_host_open(&h->disks, e);
-    if (h->disks.control_fd >= 0)
+        r = disk_host_open(&h->disks, config, h->lock_fd, e);
+    if (disk_host_is_able(&h->disks))
         h->abilities |= LAUNCHER_LIMIT_DISK;
+    h->disk = config->disk;
     if (r == 0)
-        r = abilities_check(config->needed, h->abilities, h->waived, e);
+        r = abilities_check(config->needed, h, e);
     if (r == 0)
         r = hostns_enter(h, config, e);
     if (r == 0)

@@ -46,7 +46,8 @@ struct host {
     uint64_t made;  /* sandboxes so far: names of their directories and cgroups */
     struct cgroup_host *cgroups;
     struct disk_host disks;
-    unsigned abilities; /* enum launcher_limit: what can be enforced here */
+    enum launcher_disk disk; /* how they are to be bounded */
+    unsigned abilities;      /* enum launcher_limit: what can be enforced here */
     unsigned waived;
     bool unified; /* cgroup v2 alone: containers see it, read-only */
     struct id_pool *ids;

@@ -473,7 +473,9 @@ static void drop_disk(struct sandbox *s)
 {
     char path[64];
 
-    disk_shut_down(s->scratch_fd);
+    disk_end(&s->disk, s->scratch_fd);
+    if (!s->disk.mounted)
+        return;
     snprintf(path, sizeof(path), "/scratch/%s", s->name);
     umount2(path, MNT_DETACH);
     s->host->attached--;
@@ -516,8 +518,7 @@ void sandbox_free(struct sandbox *s)
     safe_close(s->status_fd);
     safe_close(s->go_fd);
     if (s->scratch_fd >= 0) {
-        if (s->has_disk)
-            drop_disk(s);
+        drop_disk(s);
         safe_close(s->scratch_fd);
         janitor_remove(s->host->janitor, s->name);
     }

@@ -43,7 +43,7 @@ struct sandbox {
     struct network_place *place; /* NULL without a network to the outside */
     char name[SANDBOX_NAME_MAX]; /* of its scratch directory and cgroup */
     int scratch_fd;
-    bool has_disk;                /* the scratch is a file system of its own */
+    struct disk disk;             /* what bounds the scratch, where something does */
     int kept[SANDBOX_MOUNTS_MAX]; /* clones of its mounts, for children */
     size_t n_kept;
     uint64_t scratch_mounts; /* bit N: mount N is a SANDBOX_MOUNT_SCRATCH */

@@ -101,21 +101,18 @@ static int take_ids(struct sandbox *s, struct error *e)
     return id_range_lease(s->host->ids, &s->lease->range, e);
 }
 
-/* A file system of its own over its directory, where it has a limit and the host can. */
+/* Bounds its directory, where it has a limit and the host can. */
 static int make_disk(struct sandbox *s, const struct sandbox_limits *limits, struct error *e)
 {
-    int fd;
+    int r;
 
     if (!(abilities_wanted(limits) & s->host->abilities & LAUNCHER_LIMIT_DISK) ||
         weakened("disk-limit"))
         return 0;
-    fd = disk_attach(&s->host->disks, s->scratch_fd, limits, e);
-    if (fd < 0)
-        return fail(s, "scratch", fd);
-    safe_close(s->scratch_fd);
-    s->scratch_fd = fd;
-    s->has_disk = true;
-    s->host->attached++;
+    r = disk_attach(&s->host->disks, &s->scratch_fd, base_of(s), limits, &s->disk, e);
+    if (r < 0)
+        return fail(s, "scratch", r);
+    s->host->attached += s->disk.mounted;
     return 0;
 }
 
@@ -135,7 +132,7 @@ static int make_cgroup(struct sandbox *s, const struct sandbox_limits *limits, s
 static int make_places(struct sandbox *s, struct error *e)
 {
     const struct sandbox_limits *limits = &s->start->plan.spec->limits;
-    int r = abilities_check(abilities_wanted(limits), s->host->abilities, s->host->waived, e);
+    int r = abilities_check(abilities_wanted(limits), s->host, e);
 
     if (r < 0)
         return fail(s, "limits", r);

@@ -1,7 +1,7 @@
 /* Leftovers of an earlier life. A launcher that is killed takes its containers with it (they die
  * with their parent or are killed here) and its mounts go with its mount namespace; what stays are
  * its scratch directory, its cgroup directories and, where a sandbox had a network, a bridge and a
- * table of the packet filter.
+ * table of the packet filter; where it had a project quota, that one's limits.
  *
  * An instance is alive as long as somebody holds the lock (flock(2)) on its directory. The lock is
  * taken right after mkdir; a sweep that comes in between takes it first, and the maker then begins
@@ -10,6 +10,7 @@
 
 #include "cgroup_internal.h"
 #include "network.h"
+#include "quota.h"
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -251,6 +252,7 @@ static int sweep_one(int scratch_fd, const char *name)
     /* The notes stay as long as there is something to find by them. */
     if (remove_cgroups(paths, cgroup) < 0 || network_sweep(name, NULL) < 0)
         return 0;
+    quota_sweep(fd);
     return fd_remove_tree(scratch_fd, name) == 0;
 }
 

@@ -115,7 +115,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .first_port = n->first_port,
         .last_port = n->last_port,
     };
-    const struct launcher_config config = {
+    struct launcher_config config = {
         .roots = roots,
         .n_roots = ROOTS_,
         .scratch = a->config->tmpdir,
@@ -125,6 +125,7 @@ static int start_launcher(struct agent *a, struct error *e)
         .network = &network,
         .needed = needed_limits(a->config),
         .waived = a->config->waived,
+        .first_project = (uint32_t)a->config->disk_projects,
         .close_fds = {a->lock_fd, a->store_lock_fd, -1, -1},
     };
     struct stat st;
@@ -134,6 +135,7 @@ static int start_launcher(struct agent *a, struct error *e)
         return error_sys(e, -errno, "tasks directory %s", a->config->tasks);
     if (!S_ISDIR(st.st_mode))
         return error_sys(e, -ENOTDIR, "tasks directory %s", a->config->tasks);
+    (void)launcher_disk_by_name(a->config->disk_by, &config.disk); /* it was checked */
     r = a->config->seccomp ? profile_load(a->config->seccomp, &filter, e) : 0;
     return r < 0 ? r : launcher_start(&config, &a->launcher, e);
 }

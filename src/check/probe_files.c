@@ -5,6 +5,8 @@
 #include "base/fdio.h"
 #include "base/text.h"
 #include "mountfd.h"
+#include "quota.h"
+#include "runtime/launcher.h"
 #include "userns.h"
 
 #include <sched.h>
@@ -145,8 +147,37 @@ static void check_scratch(struct check_report *report, const char *path)
                    "put it on ext4, xfs, btrfs or tmpfs, not on an overlay (--tmpdir DIR)");
 }
 
+static int try_project_quota(void *argument)
+{
+    struct error why = ERROR_INIT;
+
+    return quota_try(*(const int *)argument, LAUNCHER_PROJECT_DEFAULT, &why);
+}
+
+/* How a container's share of the disk could be bounded: not every configuration wants that. */
+static void check_disk(struct check_report *report, const char *path)
+{
+    char place[512];
+    _cleanup_close_ int fd = open_nearest(path, place, sizeof(place));
+    _cleanup_close_ int loop = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0 && try_below(fd, try_project_quota) == 0)
+        check_add(report, "disk limit", CHECK_OK, NULL, "project quotas of %s", place);
+    else if (loop >= 0)
+        check_add(report, "disk limit", CHECK_OK, NULL,
+                  "images on loop devices (%s has no project quotas that are enforced)", place);
+    else
+        check_mend(check_add(report, "disk limit", CHECK_WARN,
+                             "a limit on what containers write to disk needs one of the two",
+                             "%s has no project quotas that are enforced, and there are no loop "
+                             "devices",
+                             place),
+                   "modprobe loop");
+}
+
 void check_files(struct check_report *report, const struct check_options *options)
 {
     check_store(report, options->store);
     check_scratch(report, options->scratch);
+    check_disk(report, options->scratch);
 }

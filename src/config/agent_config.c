@@ -25,6 +25,8 @@ static const struct setting settings[] = {
     {"drain-time", SETTING_NUMBER, FIELD(drain_seconds), 0, AGENT_DRAIN_MAX},
     {"verbose", SETTING_BOOLEAN, FIELD(verbose)},
     {"pin", SETTING_BOOLEAN, FIELD(pin)},
+    {"disk-by", SETTING_CHOICE, FIELD(disk_by), .choices = launcher_disk_names},
+    {"disk-projects", SETTING_NUMBER, FIELD(disk_projects), 1, LAUNCHER_PROJECT_MAX},
 };
 static const struct settings all_settings = {settings, ARRAY_SIZE(settings)};
 
@@ -63,6 +65,8 @@ int agent_config_init(struct agent_config *c)
         .jobs = AGENT_JOBS_DEFAULT,
         .students = AGENT_STUDENTS_DEFAULT,
         .bounds = image_bounds_default,
+        .disk_by = launcher_disk_names[LAUNCHER_DISK_AUTO],
+        .disk_projects = LAUNCHER_PROJECT_DEFAULT,
     };
     job_limits_init(&c->limits);
     if (!c->friendly_name || !c->tmpdir || !c->store || network_config_init(&c->network) < 0) {
@@ -243,6 +247,8 @@ void agent_config_reload(struct agent_config *c, struct agent_config *new, char 
     note_difference(!network_config_equals(&c->network, &new->network), "network and ssh", restart,
                     size);
     note_difference(c->pin != new->pin, "pin", restart, size);
+    note_difference(!is_same_text(c->disk_by, new->disk_by), "disk-by", restart, size);
+    note_difference(c->disk_projects != new->disk_projects, "disk-projects", restart, size);
     note_difference(c->waived != new->waived, "waive", restart, size);
     note_difference(c->jobs != new->jobs, "limits.jobs", restart, size);
     note_difference(c->students != new->students, "limits.all-students", restart, size);

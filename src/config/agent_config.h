@@ -44,6 +44,8 @@ struct agent_config {
     uint64_t jobs;          /* at once */
     uint64_t students;      /* student containers at once, of all jobs */
     int pin;                /* each slot has CPUs of its own */
+    const char *disk_by;    /* one of launcher_disk_names: how limits on disk are enforced */
+    uint64_t disk_projects; /* the first project id of those by quotas */
     unsigned waived;        /* enum launcher_limit: not enforced where the host cannot */
     struct image_bounds bounds;    /* for the verbs that load images; the agent loads none */
     struct network_config network; /* networks, ports, ssh */

@@ -162,6 +162,7 @@ int harness_open_host(void)
                                      .first_id = H.first_id,
                                      .ranges = 16,
                                      .spares = H.spares,
+                                     .disk = H.disk,
                                      .network = H.network};
     struct error e = ERROR_INIT;
     int r;

@@ -32,6 +32,7 @@ struct harness {
     char dir[256];
     uint32_t first_id; /* start of the pool of 16 ranges */
     const struct launcher_network *network;
+    enum launcher_disk disk; /* how the host bounds disks */
     uint32_t
         spares; /* of the host; TEST_SPARES in the environment has every sandbox start from one */
 };

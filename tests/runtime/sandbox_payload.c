@@ -1,11 +1,15 @@
 /* What runs inside the sandboxes of the tests where a shell does not do. Static, own file. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/keyctl.h>
+#include <linux/quota.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -143,6 +147,28 @@ static int do_forbidden(void)
     return 0;
 }
 
+/* project PATH: tries to leave the project whose quota bounds what is written. */
+static int do_project(const char *path)
+{
+    struct if_dqblk none = {.dqb_valid = QIF_LIMITS};
+    int fd = open(path, O_RDONLY | O_CLOEXEC), flags = 0;
+    struct fsxattr x;
+
+    if (fd < 0 || ioctl(fd, FS_IOC_FSGETXATTR, &x) < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+        return 2;
+    for (int change = 0; change < 3; change++) {
+        struct fsxattr new = x;
+        new.fsx_projid = change == 0 ? 0 : change == 1 ? x.fsx_projid + 1 : x.fsx_projid;
+        new.fsx_xflags ^= change == 2 ? FS_XFLAG_PROJINHERIT : 0;
+        say("set attributes", ioctl(fd, FS_IOC_FSSETXATTR, &new));
+    }
+    flags ^= FS_PROJINHERIT_FL;
+    say("set flags", ioctl(fd, FS_IOC_SETFLAGS, &flags));
+    say("set limits",
+        syscall(SYS_quotactl_fd, fd, QCMD(Q_SETQUOTA, PRJQUOTA), x.fsx_projid, &none));
+    return 0;
+}
+
 /* network_payload.c */
 int network_main(int argc, char **argv);
 
@@ -167,5 +193,7 @@ int main(int argc, char **argv)
         return do_deep(argument);
     if (strcmp(verb, "forbidden") == 0)
         return do_forbidden();
+    if (strcmp(verb, "project") == 0)
+        return do_project(argument);
     return network_main(argc, argv);
 }

@@ -1,6 +1,6 @@
 /* links: runtime */
 /* Limits and counters of whole sandboxes: disk, output, processors, and what a report tells. */
-#include "sandbox_harness.h"
+#include "sandbox_disk.h"
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -12,28 +12,6 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-static bool able(unsigned limit)
-{
-    return (H.host->abilities & limit) != 0;
-}
-
-/* What a host that is not able to enforce LIMITS says: virtual machines lack one or the other. */
-static void check_refused(const struct sandbox_limits *limits, const char *name)
-{
-    char text[64];
-    struct run r;
-
-    snprintf(text, sizeof(text), "cannot enforce the limit \"%s\"", name);
-    run_init(&r, "echo fine");
-    r.spec.limits = *limits;
-    run_start(&r);
-    run_wait(&r);
-    assert_int_equal(r.report.verdict, SANDBOX_START_FAILED);
-    assert_string_equal(r.report.failed_step, "limits");
-    assert_non_null(strstr(r.report.error, text));
-    run_clear(&r);
-}
-
 static enum sandbox_verdict verdict_of(struct run *r)
 {
     run_start(r);
@@ -44,61 +22,6 @@ static enum sandbox_verdict verdict_of(struct run *r)
 }
 
 /* --- disk ------------------------------------------------------------------------------------ */
-
-static void root_and_scratch_share_the_bytes_of_the_disk(void **state)
-{
-    struct run r;
-    char *text;
-
-    (void)state;
-    if (!able(LAUNCHER_LIMIT_DISK)) {
-        check_refused(&(struct sandbox_limits){.disk_bytes = 8 * MIB}, "disk");
-        return;
-    }
-    run_init(&r, "dd if=/dev/zero of=/fill bs=65536 count=96 2>/dev/null || exit 9; "
-                 "dd if=/dev/zero of=/data/fill bs=65536 count=96 2>/dev/null && exit 8; "
-                 "echo x >/one-more 2>/dev/null; stat -c %s /fill /data/fill");
-    assert_non_null(sandbox_spec_add_mount(&r.spec, SANDBOX_MOUNT_SCRATCH, 0, NULL, "/data"));
-    r.spec.limits.disk_bytes = 8 * MIB;
-    run_output(&r, 0);
-    text = buffer_string(&r.out);
-    assert_true(strncmp(text, "6291456\n", 8) == 0);
-    assert_in_range(strtoull(text + 8, NULL, 10), 15 * MIB / 10, 2 * MIB);
-    run_clear(&r);
-}
-
-static void files_beyond_the_inodes_are_refused(void **state)
-{
-    struct run r;
-
-    (void)state;
-    if (!able(LAUNCHER_LIMIT_DISK)) {
-        check_refused(&(struct sandbox_limits){.disk_bytes = 8 * MIB}, "disk");
-        return;
-    }
-    run_init(&r,
-             "i=0; while echo 2>/dev/null >/f$i; do i=$((i+1)); [ $i -lt 1000 ] || break; done; "
-             "echo $i");
-    r.spec.limits.disk_inodes = 100;
-    assert_in_range(strtoul(run_output(&r, 0), NULL, 10), 90, 140);
-    run_clear(&r);
-}
-
-static void room_that_is_freed_can_be_used_again(void **state)
-{
-    (void)state;
-    struct run r;
-
-    if (!able(LAUNCHER_LIMIT_DISK)) {
-        check_refused(&(struct sandbox_limits){.disk_bytes = 8 * MIB}, "disk");
-        return;
-    }
-    run_init(&r, "for i in 1 2 3 4 5; do dd if=/dev/zero of=/f bs=65536 count=96 2>/dev/null || "
-                 "exit 9; rm /f; done; echo fine");
-    r.spec.limits.disk_bytes = 8 * MIB;
-    assert_string_equal(run_output(&r, 0), "fine");
-    run_clear(&r);
-}
 
 static unsigned loops_in_use(void)
 {
@@ -402,9 +325,7 @@ static void limits_too_small_for_a_start_have_a_verdict(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(root_and_scratch_share_the_bytes_of_the_disk),
-        cmocka_unit_test(files_beyond_the_inodes_are_refused),
-        cmocka_unit_test(room_that_is_freed_can_be_used_again),
+        DISK_TESTS,
         cmocka_unit_test(nothing_of_a_disk_is_left),
         cmocka_unit_test(output_beyond_the_limit_ends_the_sandbox),
         cmocka_unit_test(both_streams_and_all_processes_count),

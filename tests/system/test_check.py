@@ -7,7 +7,7 @@ import subprocess
 from harness import case, host
 
 ALWAYS = {
-    "kernel", "sealed program", "namespaces", "ids", "cgroups", "swap", "store", "scratch", "seccomp",
+    "kernel", "sealed program", "namespaces", "ids", "cgroups", "swap", "store", "scratch", "disk limit", "seccomp",
     "nftables", "open files", "processes", "core pattern",
 }
 
@@ -65,6 +65,10 @@ class Check(case.SystemTest):
         done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *words], capture_output=True,
                               text=True, timeout=60 * host.time_scale(), check=False)
         self.assert_one_line(done, "this host is not fit: scratch: ", "mend it by: ")
+
+    def test_a_host_that_cannot_bound_disks_is_told(self):
+        found = self.check(before="mount -t tmpfs none /dev; mknod /dev/null c 1 3")
+        self.assert_told(found["disk limit"], "warn", "no project quotas", "no loop devices")
 
     def test_store_without_id_mapped_mounts_fails(self):
         found = self.check("--store", "/proc/store", status=1)

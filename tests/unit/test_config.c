@@ -44,6 +44,8 @@ static void assert_same_config(const struct agent_config *a, const struct agent_
     assert_int_equal(a->share_store, b->share_store);
     assert_int_equal(a->verbose, b->verbose);
     assert_int_equal(a->pin, b->pin);
+    assert_string_equal(a->disk_by, b->disk_by);
+    assert_int_equal(a->disk_projects, b->disk_projects);
     assert_int_equal(a->waived, b->waived);
     assert_int_equal(a->network.ssh, b->network.ssh);
     assert_same_text(a->network.debug_host, b->network.debug_host);
@@ -115,7 +117,8 @@ static void every_key_is_read(void **state)
               "drain-time: 9\n"
               "limits: {pids: 100, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
               "  memory: 6g, jobs: 7, all-students: 8, disk: 9M, inodes: 1000, output: 1k,\n"
-              "  cpu: 150, io-weight: 50}\npin: yes\nwaive: [disk, io]\n",
+              "  cpu: 150, io-weight: 50}\npin: yes\nwaive: [disk, io]\ndisk-by: image\n"
+              "disk-projects: 5\n",
               &c, &e) < 0)
         fail_msg("%s", e.text);
     assert_string_equal(c.backend, "tcp://[::1]:2001");
@@ -143,6 +146,8 @@ static void every_key_is_read(void **state)
     assert_int_equal(c.limits.io_weight, 50);
     assert_true(c.pin);
     assert_int_equal(c.waived, LAUNCHER_LIMIT_DISK | LAUNCHER_LIMIT_IO_WEIGHT);
+    assert_string_equal(c.disk_by, "image");
+    assert_int_equal(c.disk_projects, 5);
     assert_int_equal(c.jobs, 7);
     assert_int_equal(c.students, 8);
     assert_true(c.verbose && c.share_store);
@@ -456,6 +461,8 @@ static void example_shows_the_defaults(void **state)
     c.protocol = "0.5";
     c.verbose = c.share_store = c.pin = true;
     c.waived = ~0U;
+    c.disk_by = "quota";
+    c.disk_projects = 1;
     c.concurrency = 7;
     free(c.store);
     c.store = strdup("/elsewhere");

@@ -45,6 +45,22 @@ enum launcher_limit {
     LAUNCHER_LIMIT_IO_WEIGHT = 1 << 3, /* "io": io_weight */
 };
 
+/** How a limit on disk is enforced. */
+enum launcher_disk {
+    LAUNCHER_DISK_AUTO,  /* by quotas where the scratch has them, else by images */
+    LAUNCHER_DISK_QUOTA, /* project quotas of the file system that the scratch is on */
+    LAUNCHER_DISK_IMAGE, /* a file system of its own for each sandbox, on a loop device */
+};
+
+/** "auto", "quota", "image", in their order; ends with NULL. */
+extern const char *const launcher_disk_names[];
+/** -ENOENT: there is no such way. */
+int launcher_disk_by_name(const char *name, enum launcher_disk *ret);
+
+#define LAUNCHER_PROJECT_DEFAULT 0x40000000U
+/** Project ids of 32,768 ranges follow, 4096 each. */
+#define LAUNCHER_PROJECT_MAX (UINT32_MAX - 32768U * 4096U)
+
 /** -ENOENT: there is no such limit. */
 int launcher_limit_by_name(const char *name, unsigned *ret);
 
@@ -63,6 +79,8 @@ struct launcher_config {
     unsigned needed; /* enum launcher_limit: the start fails where the host cannot enforce these */
     unsigned waived; /* these are left out where the host cannot enforce them; any other limit of a
                         spec that it cannot enforce fails the sandbox */
+    enum launcher_disk disk;
+    uint32_t first_project; /* start of the project ids; 0: LAUNCHER_PROJECT_DEFAULT */
     const struct launcher_network *network; /* NULL: no sandbox may have one */
     const struct seccomp_program *filter;   /* of system calls (profile/profile.h); NULL: Docker's
                                                default. Not the client's to choose: what the launcher
