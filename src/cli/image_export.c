@@ -6,12 +6,11 @@
 static const struct image_verb verb = {
     .verb = "image export",
     .help =
-        "Usage: dockless image export [OPTION...] NAME oci:OUT[:REF]\n\n"
-        "Writes an image of the store into the OCI image layout OUT, which is made where it is\n"
-        "missing. Files and configuration are the same; digests are new.\n\n"
-        "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT ")\n"
-        "  --compress HOW       zstd (default) or none\n"
-        "  --format text|json   how to print what was written\n"
+        "Usage: dockless image export [OPTION...] NAME TARGET\n\n"
+        "Writes an image of the store. Files and configuration are the same; digests are new.\n"
+        "TARGET is one of\n\n" IMAGE_VERB_TARGET_HELP "\n"
+        "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT
+        ")\n" IMAGE_VERB_COMPRESSION_HELP "  --format text|json   how to print what was written\n"
         "  --help               this text\n",
     .takes_compression = true,
 };
@@ -27,7 +26,7 @@ int cli_image_export(int argc, char **argv)
     if (r != EXIT_SUCCESS)
         return r < 0 ? EXIT_SUCCESS : r;
     if (argc - optind != 2)
-        return cli_usage(verb.verb, "expected an image name and oci:OUT[:REF]");
+        return cli_usage(verb.verb, "expected an image name and a target such as oci:OUT:REF");
     r = image_store_open(o.store, IMAGE_STORE_READ, &store, &e);
     if (r >= 0)
         r = image_export(store, argv[optind], argv[optind + 1], o.compression, &packed, &e);

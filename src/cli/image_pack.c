@@ -5,17 +5,15 @@
 
 static const struct image_verb verb = {
     .verb = "image pack",
-    .help =
-        "Usage: dockless image pack [OPTION...] DIR... oci:OUT[:REF]\n\n"
-        "Packs each DIR as one layer, lowest first, of an image in the OCI image layout OUT,\n"
-        "which is made where it is missing. The same trees give the same "
-        "digest.\n\n" IMAGE_VERB_CONFIG_HELP
-        "  --created SECONDS    time of creation; later times of files become it (default:\n"
-        "                       $SOURCE_DATE_EPOCH, else the newest file's, and times stay)\n"
-        "  --overlay            the trees are as overlayfs has them: 0/0 devices are whiteouts\n"
-        "  --compress HOW       zstd (default) or none\n"
-        "  --format text|json   how to print what was packed\n"
-        "  --help               this text\n",
+    .help = "Usage: dockless image pack [OPTION...] DIR... TARGET\n\n"
+            "Packs each DIR as one layer, lowest first, of an image. The same trees give the same\n"
+            "digest. TARGET is one of\n\n" IMAGE_VERB_TARGET_HELP "\n" IMAGE_VERB_CONFIG_HELP
+            "  --created SECONDS    time of creation; later times of files become it (default:\n"
+            "                       $SOURCE_DATE_EPOCH, else the newest file's, and times stay)\n"
+            "  --overlay            the trees are as overlayfs has them: 0/0 devices are "
+            "whiteouts\n" IMAGE_VERB_COMPRESSION_HELP
+            "  --format text|json   how to print what was packed\n"
+            "  --help               this text\n",
     .takes_config = true,
     .takes_compression = true,
     .takes_created = true,
@@ -33,7 +31,7 @@ int cli_image_pack(int argc, char **argv)
     if (r != EXIT_SUCCESS)
         return r < 0 ? EXIT_SUCCESS : r;
     if (argc - optind < 2)
-        return cli_usage(verb.verb, "expected directories and oci:OUT[:REF]");
+        return cli_usage(verb.verb, "expected directories and a target such as oci:OUT:REF");
     target = argv[argc - 1];
     argv[argc - 1] = NULL;
     options.config = image_verb_config(&o);

@@ -20,7 +20,7 @@ enum {
     OPTION_WORKDIR,
     OPTION_USER,
     OPTION_CONFIG,
-    OPTION_COMPRESS,
+    OPTION_COMPRESSION,
     OPTION_CREATED,
     OPTION_OVERLAY,
 };
@@ -51,7 +51,7 @@ static bool takes(const struct image_verb *v, int option)
 {
     if (option == 'n')
         return v->takes_name;
-    if (option == OPTION_COMPRESS)
+    if (option == OPTION_COMPRESSION)
         return v->takes_compression;
     if (option == OPTION_CREATED || option == OPTION_OVERLAY)
         return v->takes_created;
@@ -95,10 +95,9 @@ static int set_option(const struct image_verb *v, int option, struct image_verb_
     case OPTION_USER:
         o->user = optarg;
         break;
-    case OPTION_COMPRESS:
-        if (strcmp(optarg, "zstd") != 0 && strcmp(optarg, "none") != 0)
-            return cli_usage(v->verb, "--compress takes zstd or none");
-        o->compression = optarg[0] == 'z' ? IMAGE_COMPRESSION_ZSTD : IMAGE_COMPRESSION_NONE;
+    case OPTION_COMPRESSION:
+        if (image_compression_parse(optarg, &o->compression) < 0)
+            return cli_usage(v->verb, "--compression takes zstd, gzip or none");
         break;
     case OPTION_OVERLAY:
         o->overlay = true;
@@ -139,7 +138,7 @@ int image_verb_parse(const struct image_verb *v, int argc, char **argv,
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"workdir", required_argument, NULL, OPTION_WORKDIR},
         {"user", required_argument, NULL, OPTION_USER},
-        {"compress", required_argument, NULL, OPTION_COMPRESS},
+        {"compression", required_argument, NULL, OPTION_COMPRESSION},
         {"created", required_argument, NULL, OPTION_CREATED},
         {"overlay", no_argument, NULL, OPTION_OVERLAY},
         {0},

@@ -9,7 +9,7 @@ struct image_verb {
     const char *help;
     bool takes_name;        /* --name */
     bool takes_config;      /* --cmd, --entrypoint, --env, --label, --workdir, --user */
-    bool takes_compression; /* --compress */
+    bool takes_compression; /* --compression */
     bool takes_created;     /* --created, --overlay */
     bool takes_bounds;      /* --bound, --config */
 };
@@ -37,6 +37,15 @@ struct image_config image_verb_config(const struct image_verb_options *o);
     "  --label KEY=VALUE    a label (repeatable)\n"                                                \
     "  --workdir DIR        the working directory\n"                                               \
     "  --user USER          the user to run as\n"
+
+/** Where images are written, likewise. */
+#define IMAGE_VERB_TARGET_HELP                                                                     \
+    "  oci:DIR[:REF]              an OCI image layout, beside the images that it has\n"            \
+    "  oci-archive:FILE[:REF]     one in a new tar archive\n"                                      \
+    "  docker-archive:FILE[:NAME] a new archive for 'docker load'\n"                               \
+    "  dir:DIR                    a new directory, as skopeo writes it\n"
+#define IMAGE_VERB_COMPRESSION_HELP                                                                \
+    "  --compression HOW    of layers: zstd (default), gzip or none; docker-archive: none\n"
 
 /** Parses the options; what is left of ARGV begins at optind. EXIT_SUCCESS to go on, -1 when the
  * help was printed and all is done, or the exit status of a usage error, which has been printed. */

@@ -185,7 +185,14 @@ int image_store_verify(struct image_store *s, const char *name,
 
 /* --- writing images --- */
 
-enum image_compression { IMAGE_COMPRESSION_ZSTD, IMAGE_COMPRESSION_NONE };
+enum image_compression {
+    IMAGE_COMPRESSION_DEFAULT, /* zstd, but none in docker-archive:, which takes no other */
+    IMAGE_COMPRESSION_ZSTD,
+    IMAGE_COMPRESSION_GZIP,
+    IMAGE_COMPRESSION_NONE,
+};
+/** "zstd", "gzip" or "none"; -EINVAL. */
+int image_compression_parse(const char *text, enum image_compression *ret);
 
 struct image_pack_options {
     struct image_config config;
@@ -197,17 +204,19 @@ struct image_pack_options {
 };
 #define IMAGE_DIGEST_TEXT_SIZE 160
 struct image_packed {
-    char digest[IMAGE_DIGEST_TEXT_SIZE]; /* of the manifest */
+    char digest[IMAGE_DIGEST_TEXT_SIZE]; /* of the manifest; in a docker-archive: the image id */
     uint64_t entries, bytes;
     uint64_t dropped_devices; /* device nodes and sockets */
     uint64_t dropped_xattrs;  /* all but user.* and capabilities */
 };
 
 /** Packs each of DIRS (NULL at the end) as one layer, lowest first, of the image TARGET
- * ("oci:DIR[:REF]"). The same trees give the same digest. */
+ * ("oci:DIR[:REF]", "oci-archive:FILE[:REF]", "docker-archive:FILE[:NAME[:TAG]]", "dir:DIR"). The
+ * same trees give the same digest. A layout keeps its other images, archives and directories are
+ * new. */
 int image_pack(char *const *dirs, const char *target, const struct image_pack_options *options,
                struct image_packed *ret, struct error *e);
-/** Writes an image of the store to TARGET ("oci:DIR[:REF]"). Its tree and configuration are the
+/** Writes an image of the store to TARGET, as image_pack() does. Its tree and configuration are the
  * same; its digests are new, since the archives that were loaded are not kept. */
 int image_export(struct image_store *s, const char *name, const char *target,
                  enum image_compression compression, struct image_packed *ret, struct error *e);

@@ -12,7 +12,7 @@ struct layer_written {
     uint64_t size; /* of the blob */
 };
 
-/** Packs the tree below ROOT_FD into a file below BLOBS_FD that its digest names. */
-int layer_write(int blobs_fd, int root_fd, const struct pack_tree_options *options,
+/** Packs the tree below ROOT_FD into FD, from its position on. */
+int layer_write(int fd, int root_fd, const struct pack_tree_options *options,
                 enum image_compression compression, struct layer_written *ret,
                 struct pack_tree_result *ret_result, struct error *e);

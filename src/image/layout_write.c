@@ -6,10 +6,10 @@
 #include "image/fields.h"
 #include "image/layer_write.h"
 #include "image/oci.h"
+#include "image/output.h"
 
 #include <dirent.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define OCI      "application/vnd.oci.image."
@@ -17,21 +17,37 @@
 /* Compact and sorted, so that the same image has the same digest. */
 #define JSON_FORM (JSON_COMPACT | JSON_SORT_KEYS)
 
+#define FILE_NAME_SIZE (sizeof("blobs/sha256/.json") + DIGEST_HEX_MAX)
+
 struct layout_writer {
-    int fd;       /* the layout; locked */
-    int blobs_fd; /* blobs/sha256 */
+    enum image_transport transport;
+    struct image_output *output;
     json_t *layers, *diff_ids;
+    json_t *files; /* of the layers, as docker-archive names them */
 };
 
 void layout_writer_close(struct layout_writer *w)
 {
     if (!w)
         return;
-    safe_close(w->blobs_fd);
-    safe_close(w->fd);
+    image_output_close(w->output);
     json_decref(w->layers);
     json_decref(w->diff_ids);
+    json_decref(w->files);
     free(w);
+}
+
+static bool is_layout(const struct layout_writer *w)
+{
+    return w->transport == TRANSPORT_OCI || w->transport == TRANSPORT_OCI_ARCHIVE;
+}
+
+static const char *blob_name(const struct layout_writer *w, const struct digest *digest,
+                             const char *suffix, char *buf)
+{
+    snprintf(buf, FILE_NAME_SIZE, "%s%s%s", is_layout(w) ? "blobs/sha256/" : "", digest->hex,
+             w->transport == TRANSPORT_DOCKER_ARCHIVE ? suffix : "");
+    return buf;
 }
 
 static int is_empty(int fd, bool *ret)
@@ -52,70 +68,60 @@ static int is_empty(int fd, bool *ret)
     return 0;
 }
 
-/* NAME appears whole or not at all. */
-static int write_file(int dir_fd, const char *name, const void *data, size_t size)
+/* What says of what kind it all is. */
+static int write_kind(struct layout_writer *w, struct error *e)
 {
-    char part[32];
-    _cleanup_close_ int fd = -EBADF;
-    int r;
+    static const char layout[] = "{\"imageLayoutVersion\": \"1.0.0\"}";
+    static const char directory[] = "Directory Transport Version: 1.1\n";
 
-    snprintf(part, sizeof(part), ".part.%d", (int)getpid());
-    fd = openat(dir_fd, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return -errno;
-    r = fd_write_full(fd, data, size);
-    if (r >= 0 && fsync(fd) < 0)
-        r = -errno;
-    if (r >= 0 && renameat(dir_fd, part, dir_fd, name) < 0)
-        r = -errno;
-    if (r < 0)
-        unlinkat(dir_fd, part, 0);
-    return r;
+    if (is_layout(w))
+        return image_output_add(w->output, "oci-layout", layout, strlen(layout), e);
+    if (w->transport == TRANSPORT_DIR)
+        return image_output_add(w->output, "version", directory, strlen(directory), e);
+    return 0;
 }
 
 static int prepare(struct layout_writer *w, struct error *e)
 {
-    static const char text[] = "{\"imageLayoutVersion\": \"1.0.0\"}";
+    int fd = image_output_fd(w->output), r;
     bool empty = false;
-    int r = 0;
 
-    /* One writer at a time: the index is read and written again. */
-    if (flock(w->fd, LOCK_EX) < 0)
-        return error_sys(e, -errno, "lock");
-    if (faccessat(w->fd, "oci-layout", F_OK, 0) < 0) {
-        r = is_empty(w->fd, &empty);
-        if (r >= 0 && !empty)
-            return error_set(e, -ENOTDIR, "neither an OCI image layout nor empty");
-        if (r >= 0)
-            r = write_file(w->fd, "oci-layout", text, strlen(text));
-    }
-    if (r >= 0 && mkdirat(w->fd, "blobs", 0755) < 0 && errno != EEXIST)
-        r = -errno;
-    if (r >= 0 && mkdirat(w->fd, "blobs/sha256", 0755) < 0 && errno != EEXIST)
-        r = -errno;
-    if (r >= 0)
-        w->blobs_fd = openat(w->fd, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r < 0 || w->blobs_fd < 0)
-        return error_sys(e, r < 0 ? r : -errno, "make the layout");
+    if (fd < 0)
+        return write_kind(w, e);
+    if (w->transport == TRANSPORT_OCI && faccessat(fd, "oci-layout", F_OK, 0) == 0)
+        empty = true;
+    else if ((r = is_empty(fd, &empty)) < 0)
+        return error_sys(e, r, "look into the directory");
+    else if (empty && (r = write_kind(w, e)) < 0)
+        return r;
+    if (!empty && w->transport == TRANSPORT_OCI)
+        return error_set(e, -ENOTDIR, "neither an OCI image layout nor empty");
+    if (!empty)
+        return error_set(e, -ENOTEMPTY, "the directory is not empty");
+    if (is_layout(w) && ((mkdirat(fd, "blobs", 0755) < 0 && errno != EEXIST) ||
+                         (mkdirat(fd, "blobs/sha256", 0755) < 0 && errno != EEXIST)))
+        return error_sys(e, -errno, "make the layout");
     return 0;
 }
 
-int layout_writer_open(const char *path, struct layout_writer **ret, struct error *e)
+int layout_writer_open(const struct image_reference *target, struct layout_writer **ret,
+                       struct error *e)
 {
     _cleanup_(layout_writer_close_p) struct layout_writer *w = calloc(1, sizeof(*w));
     int r;
 
     if (!w)
         return error_sys(e, -ENOMEM, "layout");
-    w->fd = w->blobs_fd = -EBADF;
+    w->transport = target->transport;
     w->layers = json_array();
     w->diff_ids = json_array();
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        return error_sys(e, -errno, "make");
-    w->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->fd < 0)
-        return error_sys(e, -errno, "open");
-    r = prepare(w, e);
+    w->files = json_array();
+    if (w->transport == TRANSPORT_OCI || w->transport == TRANSPORT_DIR)
+        r = image_output_directory(target->path, &w->output, e);
+    else
+        r = image_output_archive(target->path, &w->output, e);
+    if (r >= 0)
+        r = prepare(w, e);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(w);
@@ -130,20 +136,45 @@ static json_t *descriptor(const char *media_type, const struct digest *digest, u
                      digest_text(digest, text), "size", (json_int_t)size);
 }
 
+static int write_layer(struct layout_writer *w, int root_fd,
+                       const struct pack_tree_options *options, enum image_compression compression,
+                       struct layer_written *written, struct pack_tree_result *packed,
+                       struct error *e)
+{
+    char name[FILE_NAME_SIZE];
+    int fd = -EBADF, r = image_output_begin(w->output, &fd, e);
+
+    if (r < 0)
+        return r;
+    r = layer_write(fd, root_fd, options, compression, written, packed, e);
+    if (r < 0) {
+        image_output_drop(w->output);
+        return r;
+    }
+    blob_name(w, &written->blob, ".tar", name);
+    json_array_append_new(w->files, json_string(name));
+    return image_output_end(w->output, name, written->size, e);
+}
+
 int layout_writer_add_layer(struct layout_writer *w, int root_fd,
                             const struct pack_tree_options *options,
                             enum image_compression compression, struct pack_tree_result *result,
                             struct error *e)
 {
     static const char *const types[] = {
+        [IMAGE_COMPRESSION_DEFAULT] = OCI "layer.v1.tar+zstd",
         [IMAGE_COMPRESSION_ZSTD] = OCI "layer.v1.tar+zstd",
+        [IMAGE_COMPRESSION_GZIP] = OCI "layer.v1.tar+gzip",
         [IMAGE_COMPRESSION_NONE] = OCI "layer.v1.tar",
     };
     struct layer_written written;
     struct pack_tree_result packed = {0};
     char text[DIGEST_TEXT_SIZE];
-    int r = layer_write(w->blobs_fd, root_fd, options, compression, &written, &packed, e);
+    int r;
 
+    if (w->transport == TRANSPORT_DOCKER_ARCHIVE)
+        compression = IMAGE_COMPRESSION_NONE;
+    r = write_layer(w, root_fd, options, compression, &written, &packed, e);
     if (r < 0)
         return r;
     json_array_append_new(w->layers, descriptor(types[compression], &written.blob, written.size));
@@ -155,20 +186,19 @@ int layout_writer_add_layer(struct layout_writer *w, int root_fd,
 
 /* --- documents --- */
 
-static int add_document(struct layout_writer *w, const json_t *json, const char *media_type,
-                        json_t **ret, struct digest *ret_digest, struct error *e)
+/* Under NAME, or that of its digest. */
+static int add_document(struct layout_writer *w, const char *name, const json_t *json,
+                        struct digest *ret, uint64_t *ret_size, struct error *e)
 {
     _cleanup_free_ char *text = json ? json_dumps(json, JSON_FORM) : NULL;
-    struct digest digest;
-    int r = text ? digest_of(DIGEST_SHA256, text, strlen(text), &digest) : -ENOMEM;
+    char buf[FILE_NAME_SIZE];
+    int r = text ? digest_of(DIGEST_SHA256, text, strlen(text), ret) : -ENOMEM;
 
-    if (r >= 0)
-        r = write_file(w->blobs_fd, digest.hex, text, strlen(text));
     if (r < 0)
-        return error_sys(e, r, "write a blob");
-    *ret = descriptor(media_type, &digest, strlen(text));
-    *ret_digest = digest;
-    return 0;
+        return error_sys(e, r, "write a document");
+    *ret_size = strlen(text);
+    return image_output_add(w->output, name ? name : blob_name(w, ret, ".json", buf), text,
+                            strlen(text), e);
 }
 
 static json_t *strings(char *const *list)
@@ -247,7 +277,8 @@ static int read_index(struct layout_writer *w, json_t **ret, struct error *e)
     _cleanup_free_ struct oci_index_entry *entries = NULL;
     json_t *json = NULL;
     size_t n = 0;
-    int r = fd_read_file(w->fd, "index.json", &b, IMAGE_JSON_MAX);
+    int fd = image_output_fd(w->output);
+    int r = fd < 0 ? -ENOENT : fd_read_file(fd, "index.json", &b, IMAGE_JSON_MAX);
 
     if (r == -ENOENT) {
         *ret = json_pack("{s:i, s:[]}", "schemaVersion", 2, "manifests");
@@ -277,8 +308,9 @@ static int update_index(struct layout_writer *w, json_t *manifest, const char *r
                         struct error *e)
 {
     _cleanup_json_ json_t *index = NULL, *entry = manifest;
-    _cleanup_free_ char *text = NULL;
+    struct digest digest;
     json_t *manifests;
+    uint64_t size;
     int r;
 
     if (reference)
@@ -291,31 +323,77 @@ static int update_index(struct layout_writer *w, json_t *manifest, const char *r
         if (bears(json_array_get(manifests, i), reference))
             json_array_remove(manifests, i);
     json_array_append(manifests, entry);
-    text = json_dumps(index, JSON_FORM);
-    r = text ? write_file(w->fd, "index.json", text, strlen(text)) : -ENOMEM;
-    return r < 0 ? error_sys(e, r, "index.json") : 0;
+    return add_document(w, "index.json", index, &digest, &size, e);
+}
+
+/* --- the three ways to say what belongs together --- */
+
+/* A layout's blobs are on disk before its index speaks of them. */
+static int sync_blobs(struct layout_writer *w, struct error *e)
+{
+    int fd = image_output_fd(w->output);
+    _cleanup_close_ int blobs_fd =
+        fd < 0 ? -EBADF : openat(fd, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && (blobs_fd < 0 || fsync(blobs_fd) < 0))
+        return error_sys(e, -errno, "fsync");
+    return 0;
+}
+
+static int commit_manifest(struct layout_writer *w, const struct digest *config, uint64_t size,
+                           const char *reference, struct digest *ret, struct error *e)
+{
+    _cleanup_json_ json_t *manifest =
+        json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType", OCI "manifest.v1+json",
+                  "config", descriptor(OCI "config.v1+json", config, size), "layers", w->layers);
+    uint64_t manifest_size;
+    int r =
+        add_document(w, is_layout(w) ? NULL : "manifest.json", manifest, ret, &manifest_size, e);
+
+    if (r < 0 || !is_layout(w))
+        return r;
+    r = sync_blobs(w, e);
+    if (r < 0)
+        return r;
+    return update_index(w, descriptor(OCI "manifest.v1+json", ret, manifest_size), reference, e);
+}
+
+/* The list that `docker load` reads. */
+static int commit_docker(struct layout_writer *w, const struct digest *config,
+                         const char *reference, struct error *e)
+{
+    _cleanup_json_ json_t *list = NULL;
+    json_t *tags = json_array();
+    char name[FILE_NAME_SIZE];
+    struct digest digest;
+    uint64_t size;
+
+    if (reference)
+        json_array_append_new(tags, json_string(reference));
+    list = json_pack("[{s:s, s:o, s:O}]", "Config", blob_name(w, config, ".json", name), "RepoTags",
+                     tags, "Layers", w->files);
+    return add_document(w, "manifest.json", list, &digest, &size, e);
 }
 
 int layout_writer_commit(struct layout_writer *w, const struct image *image, const char *reference,
                          struct digest *ret, struct error *e)
 {
-    _cleanup_json_ json_t *config = image_document(w, image), *manifest = NULL;
-    json_t *config_descriptor = NULL, *self = NULL;
-    struct digest digest;
+    _cleanup_json_ json_t *config = image_document(w, image);
+    struct digest digest, manifest;
+    uint64_t size = 0;
     int r = check_texts(image, e);
 
     if (r >= 0)
-        r = add_document(w, config, OCI "config.v1+json", &config_descriptor, &digest, e);
+        r = add_document(w, NULL, config, &digest, &size, e);
+    manifest = digest;
+    if (r >= 0 && w->transport == TRANSPORT_DOCKER_ARCHIVE)
+        r = commit_docker(w, &digest, reference, e);
+    else if (r >= 0)
+        r = commit_manifest(w, &digest, size, reference, &manifest, e);
+    if (r >= 0)
+        r = image_output_finish(w->output, e);
     if (r < 0)
         return r;
-    manifest = json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType",
-                         OCI "manifest.v1+json", "config", config_descriptor, "layers", w->layers);
-    r = add_document(w, manifest, OCI "manifest.v1+json", &self, &digest, e);
-    if (r >= 0 && fsync(w->blobs_fd) < 0)
-        r = error_sys(e, -errno, "fsync");
-    r = r < 0 ? r : update_index(w, self, reference, e);
-    if (r < 0)
-        return r;
-    *ret = digest;
+    *ret = manifest;
     return 0;
 }

@@ -292,11 +292,11 @@ static int load_rootfs(struct load *l, const struct image_reference *rootfs, str
     };
     char *dirs[] = {rootfs->path, NULL};
     _cleanup_free_ char *place = text_printf("%s/tmp/rootfs", l->store->directory);
-    struct image_reference packed = {TRANSPORT_OCI, place, NULL, IMAGE_SOURCE_INDEX_NONE};
+    const struct image_reference packed = {TRANSPORT_OCI, place, NULL, IMAGE_SOURCE_INDEX_NONE};
     struct image_packed result = {0};
     char shown[FIELD_SHOWN_MAX];
-    int r = place ? pack_into(place, NULL, dirs, &options, &result, e)
-                  : error_sys(e, -ENOMEM, "rootfs");
+    int r =
+        place ? pack_into(&packed, dirs, &options, &result, e) : error_sys(e, -ENOMEM, "rootfs");
 
     if (r < 0)
         return error_prefix(e, r, "%s", image_reference_show(rootfs, shown));

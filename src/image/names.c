@@ -3,12 +3,15 @@
 #include "image/fields.h"
 #include "image/image.h"
 
+#include "base/text.h"
+
 #include <linux/limits.h>
 #include <string.h>
 
-#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-#define NAME_CHARACTERS    LETTERS_AND_DIGITS "._/:@+-"
-#define FILE_CHARACTERS    LETTERS_AND_DIGITS "._-"
+#define LOWER_CASE_AND_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
+#define LETTERS_AND_DIGITS    "ABCDEFGHIJKLMNOPQRSTUVWXYZ" LOWER_CASE_AND_DIGITS
+#define NAME_CHARACTERS       LETTERS_AND_DIGITS "._/:@+-"
+#define FILE_CHARACTERS       LETTERS_AND_DIGITS "._-"
 
 int image_name_check(const char *name, struct error *e)
 {
@@ -83,4 +86,55 @@ int image_name_from_file(const char *file, char *name)
     if (image_name_check(name, NULL) < 0 || image_file_name(name, again, NULL) < 0)
         return -EINVAL;
     return strcmp(again, file) == 0 ? 0 : -EINVAL;
+}
+
+#define DOCKER_TAG_MAX 128
+
+static bool is_tag(const char *text)
+{
+    size_t n = strspn(text, LETTERS_AND_DIGITS "_.-");
+
+    return n > 0 && n <= DOCKER_TAG_MAX && !text[n] && text[0] != '.' && text[0] != '-';
+}
+
+static bool is_component(const char *text, size_t n, const char *characters)
+{
+    return n > 0 && strspn(text, characters) >= n && text[0] &&
+           strchr(LETTERS_AND_DIGITS, text[0]) && strchr(LETTERS_AND_DIGITS, text[n - 1]);
+}
+
+/* [HOST[:PORT]/]COMPONENT[/COMPONENT...], as distribution/reference has them. */
+static bool is_docker_name(const char *text, const char *end)
+{
+    for (const char *part = text;;) {
+        size_t n = MIN(strcspn(part, "/"), (size_t)(end - part));
+        bool host =
+            part == text && part + n < end && (memchr(part, '.', n) || memchr(part, ':', n));
+        if (!is_component(part, n, host ? LETTERS_AND_DIGITS "._:-" : LOWER_CASE_AND_DIGITS "._-"))
+            return false;
+        if (part + n == end)
+            return true;
+        part += n + 1;
+    }
+}
+
+int docker_name_complete(char **name, struct error *e)
+{
+    const char *text = *name, *slash, *tag;
+    char *complete;
+
+    if (!text)
+        return 0;
+    slash = strrchr(text, '/');
+    tag = strchr(slash ? slash : text, ':');
+    if (!is_docker_name(text, tag ? tag : text + strlen(text)))
+        return error_set(e, -EINVAL, "not a name that Docker takes: NAME[:TAG], in lower case");
+    if (tag && !is_tag(tag + 1))
+        return error_set(e, -EINVAL, "not a tag that Docker takes");
+    complete = tag ? strdup(text) : text_printf("%s:latest", text);
+    if (!complete)
+        return error_sys(e, -ENOMEM, "image name");
+    free(*name);
+    *name = complete;
+    return 0;
 }

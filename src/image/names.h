@@ -39,6 +39,9 @@ struct image_reference {
 
 void image_reference_clear(struct image_reference *r);
 #define _cleanup_reference_ _cleanup_(image_reference_clear)
+/** Checks what Docker takes as the name of an image, and completes it by ":latest" where it has no
+ * tag. *NAME is the caller's, and may be NULL. -EINVAL with the rule that is broken. */
+int docker_name_complete(char **name, struct error *e);
 /** Whether TEXT begins with a transport that is known here, and so is no name in the store. */
 bool image_reference_is_one(const char *text);
 /** -EINVAL names what is wrong: no transport, one that is not known, no path, empty REF. */

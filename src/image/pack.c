@@ -89,24 +89,25 @@ static int add_trees(struct layout_writer *w, char *const *dirs,
     return 0;
 }
 
-int pack_into(const char *layout, const char *reference, char *const *dirs,
+int pack_into(const struct image_reference *target, char *const *dirs,
               const struct image_pack_options *options, struct image_packed *ret, struct error *e)
 {
     _cleanup_(layout_writer_close_p) struct layout_writer *w = NULL;
     _cleanup_(image_free_p) struct image *image = NULL;
     struct image_packed packed = {0};
+    char shown[FIELD_SHOWN_MAX];
     struct digest digest;
     int64_t created = 0;
     int r = find_time(dirs, options->created, &created, e);
 
     if (r >= 0)
         r = describe(&options->config, created, &image, e);
-    if (r >= 0 && (r = layout_writer_open(layout, &w, e)) < 0)
-        error_prefix(e, r, "oci:%s", layout);
+    if (r >= 0 && (r = layout_writer_open(target, &w, e)) < 0)
+        error_prefix(e, r, "%s", image_reference_show(target, shown));
     if (r >= 0)
         r = add_trees(w, dirs, options, &packed, e);
-    if (r >= 0 && (r = layout_writer_commit(w, image, reference, &digest, e)) < 0)
-        error_prefix(e, r, "oci:%s", layout);
+    if (r >= 0 && (r = layout_writer_commit(w, image, target->reference, &digest, e)) < 0)
+        error_prefix(e, r, "%s", image_reference_show(target, shown));
     if (r < 0)
         return r;
     digest_text(&digest, packed.digest);
@@ -114,15 +115,44 @@ int pack_into(const char *layout, const char *reference, char *const *dirs,
     return 0;
 }
 
-/* Only layouts are written: tar makes archives of them. */
-static int parse_target(const char *text, struct image_reference *ret, struct error *e)
+int image_compression_parse(const char *text, enum image_compression *ret)
 {
-    int r = image_reference_parse(text, ret, e);
+    static const char *const names[] = {
+        [IMAGE_COMPRESSION_ZSTD] = "zstd",
+        [IMAGE_COMPRESSION_GZIP] = "gzip",
+        [IMAGE_COMPRESSION_NONE] = "none",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i] && strcmp(text, names[i]) == 0) {
+            *ret = (enum image_compression)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int parse_target(const char *text, enum image_compression compression,
+                        struct image_reference *ret, struct error *e)
+{
+    _cleanup_reference_ struct image_reference reference = {0};
+    int r = image_reference_parse(text, &reference, e);
 
     if (r < 0)
         return r;
-    if (ret->transport != TRANSPORT_OCI || ret->index != IMAGE_SOURCE_INDEX_NONE)
-        return error_set(e, -EINVAL, "%s: only oci:DIR[:REF] can be written", text);
+    if (reference.transport == TRANSPORT_ROOTFS)
+        return error_set(e, -EINVAL, "%s: only read, not written", text);
+    if (reference.index != IMAGE_SOURCE_INDEX_NONE)
+        return error_set(e, -EINVAL, "%s: a place (@INDEX) can only be read", text);
+    if (reference.transport == TRANSPORT_DOCKER_ARCHIVE) {
+        if (compression != IMAGE_COMPRESSION_DEFAULT && compression != IMAGE_COMPRESSION_NONE)
+            return error_set(e, -EINVAL, "%s: its layers are not compressed", text);
+        r = docker_name_complete(&reference.reference, e);
+    }
+    if (r < 0)
+        return error_prefix(e, r, "%s", text);
+    *ret = reference;
+    reference = (struct image_reference){0};
     return 0;
 }
 
@@ -130,9 +160,9 @@ int image_pack(char *const *dirs, const char *target, const struct image_pack_op
                struct image_packed *ret, struct error *e)
 {
     _cleanup_reference_ struct image_reference reference = {0};
-    int r = parse_target(target, &reference, e);
+    int r = parse_target(target, options->compression, &reference, e);
 
-    return r < 0 ? r : pack_into(reference.path, reference.reference, dirs, options, ret, e);
+    return r < 0 ? r : pack_into(&reference, dirs, options, ret, e);
 }
 
 static int export_layers(struct image_store *s, struct layout_writer *w, const struct image *image,
@@ -166,20 +196,21 @@ int image_export(struct image_store *s, const char *name, const char *target,
     _cleanup_(layout_writer_close_p) struct layout_writer *w = NULL;
     _cleanup_(image_free_p) struct image *image = NULL;
     struct image_packed packed = {0};
+    char shown[FIELD_SHOWN_MAX];
     struct digest digest;
-    int r = parse_target(target, &reference, e);
+    int r = parse_target(target, compression, &reference, e);
 
     if (r >= 0)
         r = image_store_get(s, name, &image, e);
     if (r < 0)
         return r;
-    r = layout_writer_open(reference.path, &w, e);
+    r = layout_writer_open(&reference, &w, e);
     if (r >= 0)
         r = export_layers(s, w, image, compression, &packed, e);
     if (r >= 0)
         r = layout_writer_commit(w, image, reference.reference, &digest, e);
     if (r < 0)
-        return error_prefix(e, r, "oci:%s", reference.path);
+        return error_prefix(e, r, "%s", image_reference_show(&reference, shown));
     digest_text(&digest, packed.digest);
     *ret = packed;
     return 0;

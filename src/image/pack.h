@@ -2,8 +2,8 @@
 #pragma once
 
 #include "image/image.h"
+#include "image/names.h"
 
-/** Packs DIRS, lowest first, as the image REFERENCE (or NULL) of the layout, which is made where it
- * is missing. */
-int pack_into(const char *layout, const char *reference, char *const *dirs,
+/** Packs DIRS, lowest first, as the image TARGET. */
+int pack_into(const struct image_reference *target, char *const *dirs,
               const struct image_pack_options *options, struct image_packed *ret, struct error *e);

@@ -153,6 +153,22 @@ int tar_write_header(struct buffer *out, const struct tar_entry *entry)
     return buffer_append(out, &h, sizeof(h));
 }
 
+void tar_write_plain_header(uint8_t *block, const char *path, uint64_t size)
+{
+    const struct tar_entry entry = {.type = TAR_FILE, .mode = 0644, .size = size};
+    struct header h;
+
+    fill_header(&h, &entry, path);
+    /* GNU's binary form, which everybody reads: there is no room for a pax header. */
+    if (size > NUMBER_MAX_12) {
+        for (size_t i = sizeof(h.size) - 1; i > 0; i--, size >>= 8)
+            h.size[i] = (char)(size & 0xff);
+        h.size[0] = (char)0x80;
+        put_checksum(&h);
+    }
+    memcpy(block, &h, sizeof(h));
+}
+
 int tar_write_padding(struct buffer *out, uint64_t size)
 {
     static const uint8_t zeros[BLOCK];

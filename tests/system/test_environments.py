@@ -162,7 +162,7 @@ class RoundTrips(stores.StoreTest):
         ours = trees.of_image(STORE, json.loads(shown.stdout))
         self.assertIn("usr/bin/python3", ours)
         out = self.directory + "/out"
-        done = case.run("image", "export", "--store", STORE, "--compress", "none", "python3", f"oci:{out}:v1")
+        done = case.run("image", "export", "--store", STORE, "--compression", "none", "python3", f"oci:{out}:v1")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         bundle = self.directory + "/bundle"
         subprocess.run(["umoci", "unpack", "--image", out + ":v1", bundle], check=True, capture_output=True)

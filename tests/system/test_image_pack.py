@@ -84,7 +84,7 @@ class Pack(stores.StoreTest):
     def test_what_is_packed_is_what_is_loaded(self):
         root = self.odd()
         for how in ("zstd", "none"):
-            self.pack("--compress", how, "--created", "2000000000", root, self.out(how))
+            self.pack("--compression", how, "--created", "2000000000", root, self.out(how))
             self.check(self.loaded(self.out(how), "--name", how), root)
 
     def test_later_times_become_that_of_creation(self):
@@ -161,7 +161,7 @@ class Pack(stores.StoreTest):
                     os.unlink(root + name)
         for words, reason in (
             ([self.directory + "/nothere", self.out()], "nothere: No such file"),
-            ([root, "dir:" + self.directory], "only oci:DIR[:REF] can be written"),
+            ([root, "rootfs:" + self.directory], "only read, not written"),
             ([root, f"oci:{root}:v1"], "neither an OCI image layout nor empty"),
             (["--env", "x", root, self.out()], 'environment variable "x": expected KEY=VALUE'),
         ):
@@ -170,7 +170,7 @@ class Pack(stores.StoreTest):
         self.assertEqual([name for name in blobs if len(name) != 64], [])
 
     def test_help_and_wrong_command_lines(self):
-        for verb, wrong in (("pack", ["x"]), ("export", ["x"]), ("pack", ["--compress", "xz", "a", "b"])):
+        for verb, wrong in (("pack", ["x"]), ("export", ["x"]), ("pack", ["--compression", "xz", "a", "b"])):
             self.assertIn(f"Usage: dockless image {verb}", case.run("image", verb, "--help").stdout)
             done = case.run("image", verb, *wrong)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
@@ -218,7 +218,7 @@ class Pack(stores.StoreTest):
     def test_other_tools_read_what_was_packed(self):
         root = self.odd()
         os.unlink(os.fsencode(root) + b"/caf\xe9 \n")
-        packed = self.pack("--compress", "none", "--cmd", "/bin/sh", root, self.out())
+        packed = self.pack("--compression", "none", "--cmd", "/bin/sh", root, self.out())
         theirs = self.umoci(self.directory + "/out", "v1")
         self.assertEqual(trees.difference(trees.tree(root), theirs), [])
         listed = subprocess.run(["umoci", "ls", "--layout", self.directory + "/out"], check=True, capture_output=True, text=True)
@@ -240,7 +240,7 @@ class Pack(stores.StoreTest):
             self.skipTest("needs the default image")
         ours = self.loaded(f"oci:{case.DEFAULT_IMAGE}:default")
         tree = trees.of_image(self.store, ours)
-        done = case.run("image", "export", "--store", self.store, "--compress", "none", "default", self.out())
+        done = case.run("image", "export", "--store", self.store, "--compression", "none", "default", self.out())
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         again = self.loaded(self.out(), "--name", "again")
         self.assertEqual(trees.difference(tree, trees.of_image(self.store, again)), [])

@@ -1,0 +1,36 @@
+/* The files of an image, while it is written: in a directory, or in a tar archive. Each appears
+ * whole or not at all, an archive likewise. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct image_output;
+
+/** Opens the directory PATH, which is made where it is missing. One writer at a time. */
+int image_output_directory(const char *path, struct image_output **ret, struct error *e);
+/** A new archive: it has its name PATH when it is finished. -EEXIST where there is something. */
+int image_output_archive(const char *path, struct image_output **ret, struct error *e);
+/** Whatever is not finished goes away. */
+void image_output_close(struct image_output *o);
+DEFINE_CLEANUP(struct image_output, image_output_close)
+
+/** The directory's descriptor; of an archive -EBADF. The output's. */
+int image_output_fd(const struct image_output *o);
+
+/** A file whose name and size come later: what is written to *ret_fd, from its position on, up to
+ * image_output_end() or image_output_drop(). The descriptor is the output's. */
+int image_output_begin(struct image_output *o, int *ret_fd, struct error *e);
+/** NAME, of 99 bytes at most, is below a directory that is there. In an archive, a file that has
+ * the name already stays and the new one goes: names are digests. */
+int image_output_end(struct image_output *o, const char *name, uint64_t size, struct error *e);
+void image_output_drop(struct image_output *o);
+/** A whole file. */
+int image_output_add(struct image_output *o, const char *name, const void *data, size_t size,
+                     struct error *e);
+/** All that was added is on disk. Of an archive: it is complete and has its name. */
+int image_output_finish(struct image_output *o, struct error *e);
