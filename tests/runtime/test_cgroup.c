@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 
 struct fixture {
     struct cgroup_host *host;
@@ -367,6 +368,12 @@ static void a_kill_ends_everybody_at_once(void **state)
     wait_until_empty(f->cg);
 }
 
+static int sleep_briefly(uint64_t unused)
+{
+    (void)unused;
+    return usleep(1000) < 0;
+}
+
 static void becoming_empty_wakes_the_poll(void **state)
 {
     struct fixture *f = *state;
@@ -447,6 +454,47 @@ static void counters_start_at_zero_under_a_name_used_before(void **state)
     assert_true(usage.usage_usec < USEC_PER_MSEC);
 }
 
+static void check_told(struct fixture *f, uint64_t told, const char *file, const char *other)
+{
+    bool there = strcmp(value(f, file), "-") != 0 || (other && strcmp(value(f, other), "-") != 0);
+
+    if ((told != SANDBOX_ABSENT) != there)
+        fail_msg("%s is %s, but told as %lld", file, there ? "there" : "not there",
+                 (long long)told);
+}
+
+/* Zero is a number that a program can have, and must not stand for an unknown one. */
+static void what_the_kernel_does_not_count_is_absent(void **state)
+{
+    struct fixture *f = *state;
+    bool unified = strcmp(cgroup_host_driver(f->host), "unified") == 0;
+    struct cgroup_usage u;
+
+    make(f, 0, 0);
+    assert_int_equal(run(f->cg, sleep_briefly, 0), 0);
+    wait_until_empty(f->cg);
+    assert_int_equal(cgroup_usage(f->cg, &u, NULL), 0);
+    check_told(f, u.memory_peak, "memory.peak", "memory.max_usage_in_bytes");
+    check_told(f, u.pids_peak, "pids.peak", NULL);
+    check_told(f, u.oom_kills, "memory.events.local", "memory.oom_control");
+    check_told(f, u.cpu_pressure.some_usec, "cpu.pressure", NULL);
+    check_told(f, u.memory_pressure.some_usec, "memory.pressure", NULL);
+    check_told(f, u.memory_pressure.full_usec, "memory.pressure", NULL);
+    check_told(f, u.io_pressure.some_usec, "io.pressure", NULL);
+    check_told(f, u.io_pressure.full_usec, "io.pressure", NULL);
+    if (unified) {
+        check_told(f, u.read_bytes, "io.stat", NULL);
+        check_told(f, u.write_bytes, "io.stat", NULL);
+        assert_int_equal(u.throttled_periods != SANDBOX_ABSENT,
+                         (f->host->abilities & CGROUP_CPU_SHARE) != 0);
+    } else {
+        /* v1 counts them in a hierarchy that is entered only for that limit, and disks hardly. */
+        assert_true(u.throttled_periods == SANDBOX_ABSENT && u.throttled_usec == SANDBOX_ABSENT);
+        assert_true(u.read_bytes == SANDBOX_ABSENT || u.read_bytes + u.write_bytes > 0);
+    }
+    assert_int_equal(u.throttled_usec == SANDBOX_ABSENT, u.throttled_periods == SANDBOX_ABSENT);
+}
+
 static void destroying_a_busy_one_kills_and_removes_it_soon(void **state)
 {
     struct fixture *f = *state;
@@ -487,6 +535,27 @@ static void a_name_in_use_is_refused_and_left_alone(void **state)
     assert_string_equal(value(f, "pids.max"), "7");
 }
 
+/* Where this process was at first, in the v2 tree. */
+static char *home;
+
+/* A cgroup that was delegated to us is used; without that, beside others, systemd gives us one. */
+static void directories_are_made_where_we_were_started(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *place = strdup(f->host->base.path ? f->host->base.path : ""), *tail = NULL;
+    const char *driver = cgroup_host_driver(f->host);
+
+    if (strcmp(driver, "unified") != 0)
+        return; /* runtime.cgroup_place: there are several */
+    if (sd_booted() > 0 && !getenv("DOCKLESS_TEST_DELEGATED")) {
+        tail = text_printf("/dockless-%s.scope", f->instance);
+        assert_string_equal(place + strlen(place) - strlen(tail), tail);
+        return;
+    }
+    tail = text_printf("/sys/fs/cgroup%s", strcmp(home, "/") == 0 ? "" : home);
+    assert_string_equal(place, tail);
+}
+
 static void paths_end_in_the_instances_name(void **state)
 {
     struct fixture *f = *state;
@@ -525,13 +594,19 @@ int main(void)
         TEST(cpu_time_is_that_of_all_processes_ever_inside),
         TEST(peak_memory_is_what_was_used_at_most),
         TEST(counters_start_at_zero_under_a_name_used_before),
+        TEST(what_the_kernel_does_not_count_is_absent),
         TEST(destroying_a_busy_one_kills_and_removes_it_soon),
         TEST(names_that_lead_elsewhere_are_refused),
         TEST(a_name_in_use_is_refused_and_left_alone),
+        TEST(directories_are_made_where_we_were_started),
         TEST(paths_end_in_the_instances_name),
     };
+    _cleanup_buffer_ struct buffer self = {0};
 
     if (geteuid() != 0)
         return 77;
+    if (cgroup_read(AT_FDCWD, "/proc/self/cgroup", &self) < 0 ||
+        cgroup_parse_self((const char *)self.data, "", &home) < 0)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

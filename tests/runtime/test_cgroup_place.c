@@ -16,7 +16,9 @@
 #include "base/fdio.h"
 #include "base/text.h"
 
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
@@ -103,6 +105,9 @@ static int run_inside(struct fixture *f, int (*fn)(struct fixture *f))
     return wait_status(start_inside(f, fn));
 }
 
+/* The names of the place and of the leaf in it as seen by whoever works there. */
+static const char *at_home = "/place", *at_leaf = "/place/dockless-t-inner-supervisor";
+
 /* Whether process PID is in the v2 cgroup whose path ends in END. */
 static bool is_in(pid_t pid, const char *end)
 {
@@ -110,7 +115,7 @@ static bool is_in(pid_t pid, const char *end)
     _cleanup_free_ char *file = text_printf("/proc/%d/cgroup", (int)pid), *path = NULL;
 
     return cgroup_read(AT_FDCWD, file, &b) == 0 &&
-           cgroup_parse_self((const char *)b.data, "", &path) == 0 && strlen(path) > strlen(end) &&
+           cgroup_parse_self((const char *)b.data, "", &path) == 0 && strlen(path) >= strlen(end) &&
            strcmp(path + strlen(path) - strlen(end), end) == 0;
 }
 
@@ -138,11 +143,11 @@ static int work_as_launcher(struct fixture *f)
     CHECK(cgroup_oom_happened(cg));
     cgroup_destroy(cg);
     if (strcmp(cgroup_host_driver(h), "unified") == 0)
-        CHECK(is_in(getpid(), "/place/dockless-t-inner-supervisor"));
+        CHECK(is_in(getpid(), at_leaf));
     else
-        CHECK(is_in(getpid(), "/place"));
+        CHECK(is_in(getpid(), at_home));
     cgroup_host_close(h);
-    CHECK(is_in(getpid(), "/place"));
+    CHECK(is_in(getpid(), at_home));
     for (size_t i = 0; i < f->n; i++)
         CHECK(access(paths[i], F_OK) < 0);
     return 0;
@@ -163,6 +168,27 @@ static int work_twice(struct fixture *f)
 static void a_closed_place_can_be_used_again(void **state)
 {
     assert_int_equal(run_inside(*state, work_twice), 0);
+}
+
+/* As in a container of another manager: a cgroup namespace, and the hierarchies mounted in it.
+ * Those of the host are still there below and show other parts of them. */
+static int work_in_a_container(struct fixture *f)
+{
+    CHECK(unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == 0);
+    CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    for (size_t i = 0; i < f->n; i++)
+        CHECK(mount("none", f->place[i].path, i == CGROUP_V2 ? "cgroup2" : "cgroup", 0,
+                    cgroup_hierarchies[i]) == 0);
+    at_home = "/";
+    at_leaf = "/dockless-t-inner-supervisor";
+    return work_as_launcher(f);
+}
+
+static void a_containers_view_of_its_cgroup_is_enough(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run_inside(f, work_in_a_container), 0);
 }
 
 static int agent(struct fixture *f)
@@ -377,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(directories_are_made_below_our_own_cgroup),
         TEST(a_closed_place_can_be_used_again),
+        TEST(a_containers_view_of_its_cgroup_is_enough),
         TEST(an_agent_above_is_no_obstacle),
     };
     const struct CMUnitTest unified_tests[] = {

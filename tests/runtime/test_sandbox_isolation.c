@@ -276,6 +276,22 @@ static void the_cgroup_is_its_own_root(void **state)
         check_script("ls -A /sys/fs/cgroup", 0, "");
 }
 
+/* By builtins of the first process, before it does anything else. */
+static void the_first_process_finds_its_limits_in_force(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_init(
+        &r,
+        "cd /sys/fs/cgroup && [ -e memory.max ] && read -r a <memory.max && read -r b <pids.max && "
+        "read -r c <memory.oom.group && read -r d <cgroup.procs; echo \"$$ $a $b $c $d\"");
+    r.spec.limits.memory_bytes = 48 << 20;
+    r.spec.limits.pids = 21;
+    assert_string_equal(run_output(&r, 0), H.host->unified ? "1 50331648 21 1 1" : "1    ");
+    run_clear(&r);
+}
+
 static void it_leads_a_session_without_a_terminal(void **state)
 {
     (void)state;
@@ -316,6 +332,7 @@ int main(void)
         cmocka_unit_test(limits_of_resources_are_set),
         cmocka_unit_test(shared_memory_is_bounded),
         cmocka_unit_test(the_cgroup_is_its_own_root),
+        cmocka_unit_test(the_first_process_finds_its_limits_in_force),
         cmocka_unit_test(it_leads_a_session_without_a_terminal),
         cmocka_unit_test(signals_start_with_their_defaults),
     };
