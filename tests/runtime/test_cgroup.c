@@ -115,6 +115,14 @@ static bool oom_notice_is_ready(struct cgroup *cg)
     return poll(&p, 1, (int)(1000 * time_scale())) == 1;
 }
 
+static void check_where_there(struct fixture *f, const char *name, const char *expected)
+{
+    const char *text = value(f, name);
+
+    if (strcmp(text, "-") != 0)
+        assert_string_equal(text, expected);
+}
+
 static void limits_are_in_force_before_anybody_is_inside(void **state)
 {
     struct fixture *f = *state;
@@ -130,6 +138,8 @@ static void limits_are_in_force_before_anybody_is_inside(void **state)
                     strcmp(value(f, "memory.swap.max"), "-") == 0);
     } else {
         assert_string_equal(value(f, "memory.swappiness"), "0");
+        check_where_there(f, "memory.memsw.limit_in_bytes", "67108864");
+        check_where_there(f, "memory.kmem.tcp.limit_in_bytes", "67108864");
     }
 }
 
@@ -183,6 +193,7 @@ static void memory_below_the_limit_is_not_out_of_memory(void **state)
 static void memory_over_the_limit_is_out_of_memory(void **state)
 {
     struct fixture *f = *state;
+    struct cgroup_usage usage;
 
     make(f, 16 * MIB, 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
@@ -190,6 +201,8 @@ static void memory_over_the_limit_is_out_of_memory(void **state)
     assert_true(cgroup_oom_happened(f->cg));
     /* Told again whenever it is asked. */
     assert_true(cgroup_oom_happened(f->cg));
+    assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
+    assert_int_equal(usage.oom_kills, 1);
 }
 
 static int child_uses_memory(uint64_t bytes)
@@ -317,6 +330,21 @@ static void an_own_shortage_after_one_above_is_seen(void **state)
     assert_int_equal(run(f->cg, use_memory, 24 * MIB), 256 + SIGKILL);
     assert_false(cgroup_oom_happened(f->cg));
     limit_everybody(f, 512 * MIB);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
+    assert_true(cgroup_oom_happened(f->cg));
+}
+
+static void a_shortage_above_before_our_time_hides_no_own_one(void **state)
+{
+    struct fixture *f = *state;
+
+    make(f, 200 * MIB, 0);
+    limit_everybody(f, 16 * MIB);
+    assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
+    wait_until_empty(f->cg);
+    cgroup_destroy(TAKE_PTR(f->cg));
+    limit_everybody(f, 512 * MIB);
+    make(f, 16 * MIB, 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
 }
@@ -588,6 +616,7 @@ int main(void)
         TEST(file_pages_are_given_back_instead),
         TEST(a_shortage_above_is_not_the_sandboxs_own),
         TEST(an_own_shortage_after_one_above_is_seen),
+        TEST(a_shortage_above_before_our_time_hides_no_own_one),
         TEST(a_neighbours_shortage_is_not_ours),
         TEST(a_kill_ends_everybody_at_once),
         TEST(becoming_empty_wakes_the_poll),

@@ -148,7 +148,7 @@ static void a_share_of_a_cpu_is_kept_and_its_waits_are_told(void **state)
                     r.report.wall_usec / 50 +
                         MIN(scaled_usec(100 * USEC_PER_MSEC), 500 * USEC_PER_MSEC));
     assert_true(r.report.throttled_periods != SANDBOX_ABSENT && r.report.throttled_periods > 0);
-    assert_true(r.report.throttled_usec != SANDBOX_ABSENT && r.report.throttled_usec > 0);
+    assert_in_range(r.report.throttled_usec, 1, 8 * r.report.wall_usec);
     run_clear(&r);
 }
 
