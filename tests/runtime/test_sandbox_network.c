@@ -338,6 +338,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_name_server_is_reached_wherever_it_is),
         cmocka_unit_test(a_child_shares_the_network_of_its_parent),
         cmocka_unit_test(capabilities_over_the_own_network_are_not_given),
+        cmocka_unit_test(nothing_is_left_when_the_launcher_ends),
+    };
+
+    const struct CMUnitTest long_tests[] = {
         cmocka_unit_test(a_port_is_used_again_two_hundred_times),
         cmocka_unit_test(nothing_is_left_when_the_launcher_ends),
     };
@@ -345,5 +349,7 @@ int main(int argc, char **argv)
     bridge_filter = argc > 1 && strcmp(argv[1], "bridge-filter") == 0;
     world_make(bridge_filter);
     H.network = &network;
+    if (argc > 1 && strcmp(argv[1], "long") == 0)
+        return harness_main("network", long_tests, ARRAY_SIZE(long_tests));
     return harness_main("network", tests, ARRAY_SIZE(tests));
 }
