@@ -16,10 +16,11 @@ static const char style[] =
     "margin:14px 0 4px}p.sub{color:var(--soft);margin:4px 0 20px}\n"
     ".card{background:var(--card);border:1px solid var(--line);border-radius:10px;"
     "padding:14px 20px;margin:0 0 14px}.warn{background:var(--warnbg);color:var(--warn);"
-    "border-color:transparent}.warn ul{margin:4px 0 0;padding-left:20px}\n"
+    "border-color:transparent}.warn ul{margin:4px 0 0;padding-left:20px;overflow-wrap:anywhere}\n"
     ".commands{display:grid;gap:14px;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));"
-    "margin-bottom:14px}.commands .card{margin:0;border-top:4px solid var(--c)}"
-    ".commands code{display:block;font-size:13px;overflow-wrap:anywhere;min-height:3em}\n"
+    "margin-bottom:14px}.commands .card{margin:0;border-top:4px solid var(--c);display:flex;"
+    "flex-direction:column}.commands "
+    "code{flex:1;font-size:13px;overflow-wrap:anywhere;min-height:3em}\n"
     ".big{font-size:30px;font-weight:650;font-variant-numeric:tabular-nums}.big "
     "small{display:block;font-size:14px;line-height:1.4;"
     "font-weight:400;color:var(--soft)}.num{color:var(--c);font-weight:700}\n"
@@ -27,7 +28,8 @@ static const char style[] =
     "font-variant-numeric:tabular-nums;font-size:14px}th,td{text-align:right;padding:5px 10px;"
     "border-bottom:1px solid var(--line);white-space:nowrap}th{color:var(--soft);font-weight:600}"
     "th:first-child,td:first-child{text-align:left}tr:last-child td{border-bottom:0}\n"
-    "svg{display:block;width:100%;height:auto;font-size:12px}.grid{stroke:var(--line)}"
+    ".card{overflow-x:auto}svg{display:block;width:100%;min-width:620px;height:auto;font-size:12px}"
+    ".grid{stroke:var(--line)}"
     ".tick,.label{fill:var(--soft)}.name{fill:var(--c);font-weight:700;font-size:14px}"
     ".curve{fill:var(--c);fill-opacity:.22;stroke:var(--c);stroke-width:1.2}"
     ".dots{fill:var(--c);fill-opacity:.5}.half{fill:var(--c)}.median{stroke:var(--ink);"
@@ -55,8 +57,9 @@ static int head(const struct bench_result *result, struct buffer *b)
     if (r == 0)
         r = chart_text(b, result->image);
     if (r == 0)
-        r = buffer_printf(b, " &#183; %s &#183; %zu runs of each after %u to warm up", when,
-                          result->n_rounds, result->options->warmup);
+        r = buffer_printf(b, " &#183; %s &#183; %zu run%s of each after %u to warm up", when,
+                          result->n_rounds, result->n_rounds == 1 ? "" : "s",
+                          result->options->warmup);
     if (r == 0 && result->cpus)
         r = buffer_printf(b, " &#183; reserved CPUs %s", result->cpus);
     if (r == 0 && result->siblings && result->siblings[0])

@@ -72,8 +72,9 @@ static int show_command(const struct bench_result *result, size_t i, struct buff
 
 int bench_show_table(const struct bench_result *result, struct buffer *b)
 {
-    int r = buffer_printf(b, "%s: %zu runs each after %u to warm up", result->image,
-                          result->n_rounds, result->options->warmup);
+    int r =
+        buffer_printf(b, "%s: %zu run%s each after %u to warm up", result->image, result->n_rounds,
+                      result->n_rounds == 1 ? "" : "s", result->options->warmup);
 
     if (r == 0 && result->cpus)
         r = buffer_printf(b, ", on CPUs %s", result->cpus);

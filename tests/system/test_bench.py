@@ -1,9 +1,11 @@
 """dockless bench: what is measured, how it is shown, how it ends."""
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import xml.dom.minidom
@@ -165,6 +167,21 @@ class Bench(sandboxes.RunTest):
         self.assertIn(len(document.getElementsByTagName("svg")), (6, 9))
         titles = [t for t in document.getElementsByTagName("title") if t.parentNode.tagName == "circle"]
         self.assertIn(len(titles), (24, 36))
+
+    def test_a_progress_line_is_on_a_terminal_and_nowhere_else(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        words = self.words("true", "--vs", "--", "true", options=["-n", "2"])
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        self.assertEqual(done.stderr, b"")
+        subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave, check=True)
+        os.close(slave)
+        seen = b""
+        with contextlib.suppress(OSError):  # EIO: that was all
+            while part := os.read(master, 4096):
+                seen += part
+        self.assertRegex(seen, rb"^\r\x1b\[K1/6, [0-9]+ s to go  true")
+        self.assertTrue(seen.endswith(b"\r\x1b[K6/6, 0 s to go  true\r\x1b[K"), seen)
 
     # -- how it ends
 

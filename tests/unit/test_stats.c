@@ -251,7 +251,6 @@ static void noise_is_what_the_runs_did_not_use(void **state)
     static struct machine_sample before, after;
     struct machine_noise noise = {0};
     struct cpus watched = {0}, siblings = {0};
-    _cleanup_strv_ char **warnings = NULL;
     uint64_t second = (uint64_t)sysconf(_SC_CLK_TCK);
 
     (void)state;
@@ -270,10 +269,113 @@ static void noise_is_what_the_runs_did_not_use(void **state)
     assert_near(noise.others, 0.4);
     assert_near(noise.siblings, 0.1);
     assert_near(noise.pressure[1], 0.1);
-    noise.frequency = (struct machine_frequency){2000000, 3000000};
-    assert_int_equal(machine_warn(&noise, &warnings), 0);
-    assert_int_equal(strv_length(warnings), 5);
-    assert_string_equal(warnings[0], "the hypervisor gave 5.0 % of the CPUs' time to others");
+}
+
+/* Each kind of noise alone gives its own line; just below its bound none. */
+static void every_kind_of_noise_is_told(void **state)
+{
+    static const struct {
+        struct machine_noise noisy, quiet;
+        const char *line;
+    } cases[] = {
+        {{.steal = 0.05},
+         {.steal = 0.005},
+         "the hypervisor gave 5.0 % of the CPUs' time to others"},
+        {{.others = 0.4}, {.others = 0.1}, "other programs kept 0.40 CPUs busy"},
+        {{.siblings = 0.1},
+         {.siblings = 0.02},
+         "the idle threads of the reserved cores were busy for 10.0 % of the time"},
+        {{.pressure = {0, 0.1}},
+         {.pressure = {1, 0.02}}, /* of the CPU: told by command, from what the runs waited */
+         "something waited for memory for 10.0 % of the time"},
+        {{.pressure = {0, 0, 0.1}},
+         {.pressure = {0, 0, 0.02}},
+         "something waited for a disk for 10.0 % of the time"},
+        {{.frequency = {2000000, 3000000}},
+         {.frequency = {2850000, 3000000}},
+         "the CPUs' frequency changed between 2000 and 3000 MHz"},
+        {{.slowed = 3}, {.slowed = 0}, "the CPUs were slowed down by heat 3 times"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_strv_ char **told = NULL, **silent = NULL;
+        assert_int_equal(machine_warn(&cases[i].noisy, &told), 0);
+        assert_int_equal(strv_length(told), 1);
+        assert_string_equal(told[0], cases[i].line);
+        assert_int_equal(machine_warn(&cases[i].quiet, &silent), 0);
+        assert_null(silent);
+    }
+}
+
+/* ---- what is said of a command ---- */
+
+#define RUNS 6
+
+/* A result with one command, whose wall times are 100 ms and a little, to be evaluated. */
+static struct bench_result *one_command(void)
+{
+    struct bench_result *r = calloc(1, sizeof(*r));
+    struct bench_command *c;
+
+    assert_non_null(r);
+    c = &r->commands[0];
+    r->n_commands = 1;
+    r->n_rounds = RUNS;
+    c->text = strdup("true");
+    c->runs = calloc(RUNS, sizeof(*c->runs));
+    assert_non_null(c->runs);
+    for (size_t i = 0; i < RUNS; i++)
+        c->runs[i].counters[BENCH_WALL] = 100000 + 100 * i;
+    return r;
+}
+
+static void assert_told(struct bench_result *r, const char *line)
+{
+    struct error e = ERROR_INIT;
+
+    assert_int_equal(bench_result_evaluate(r, &e), 0);
+    assert_int_equal(strv_length(r->warnings), line ? 1 : 0);
+    if (line)
+        assert_string_equal(r->warnings[0], line);
+    bench_result_free(r);
+}
+
+static void what_disturbed_a_command_is_told(void **state)
+{
+    struct bench_result *r = one_command();
+
+    (void)state;
+    assert_told(r, NULL);
+    r = one_command();
+    r->commands[0].runs[2].counters[BENCH_WALL] = 300000;
+    assert_told(r, "1 of 6 wall times lie far from the others: true");
+    r = one_command();
+    r->commands[0].runs[1].counters[BENCH_CPU_PRESSURE] = 60150;
+    assert_told(r, "processes waited for a CPU for 10.0 % of the time: true");
+    r = one_command();
+    r->commands[0].runs[1].counters[BENCH_CPU_PRESSURE] = 11000;
+    assert_told(r, NULL);
+    r = one_command();
+    r->commands[0].runs[1].counters[BENCH_THROTTLED] = 1500000;
+    assert_told(r, "held back by --cpus for 1.500 s: true");
+    r = one_command();
+    r->commands[0].failures = 2;
+    assert_told(r, "2 of 6 runs failed: true");
+}
+
+static void a_counter_that_one_run_lacks_has_no_summary(void **state)
+{
+    struct bench_result *r = one_command();
+    struct error e = ERROR_INIT;
+
+    (void)state;
+    r->commands[0].runs[3].counters[BENCH_READ] = SANDBOX_ABSENT;
+    assert_int_equal(bench_result_evaluate(r, &e), 0);
+    assert_int_equal(r->commands[0].summaries[BENCH_READ].n, 0);
+    assert_int_equal(r->commands[0].summaries[BENCH_WRITE].n, RUNS);
+    assert_near(r->commands[0].summaries[BENCH_WALL].median, 100250);
+    bench_result_free(r);
 }
 
 static void a_quiet_machine_gives_no_warning(void **state)
@@ -332,6 +434,7 @@ static void wrong_command_lines_are_refused(void **state)
         "bench -i image",
         "bench -t image",
         "bench --keep-changes x image",
+        "bench --copy-out /a:/b image",
         "bench --report x image",
         "bench image -- a --vs --",
         "bench image -- a --vs -- --vs -- b",
@@ -395,7 +498,10 @@ int main(void)
         cmocka_unit_test(the_last_core_may_be_reserved),
         cmocka_unit_test(samples_are_read_from_the_kernels_files),
         cmocka_unit_test(noise_is_what_the_runs_did_not_use),
+        cmocka_unit_test(every_kind_of_noise_is_told),
         cmocka_unit_test(a_quiet_machine_gives_no_warning),
+        cmocka_unit_test(what_disturbed_a_command_is_told),
+        cmocka_unit_test(a_counter_that_one_run_lacks_has_no_summary),
         cmocka_unit_test(commands_are_parted_by_vs),
         cmocka_unit_test(wrong_command_lines_are_refused),
         cmocka_unit_test(commands_are_shown_as_a_shell_takes_them),
