@@ -32,6 +32,8 @@ static struct {
     __typeof__(&sd_event_add_defer) event_add_defer;
     __typeof__(&sd_event_add_post) event_add_post;
     __typeof__(&sd_event_add_inotify_fd) event_add_inotify_fd;
+    __typeof__(&sd_event_set_watchdog) event_set_watchdog;
+    __typeof__(&sd_notify) notify;
     __typeof__(&sd_event_source_disable_unref) event_source_disable_unref;
     __typeof__(&sd_event_source_set_enabled) event_source_set_enabled;
     __typeof__(&sd_event_source_set_io_events) event_source_set_io_events;
@@ -77,6 +79,8 @@ static int load(void)
         SYMBOL(event_add_defer),
         SYMBOL(event_add_post),
         SYMBOL(event_add_inotify_fd),
+        SYMBOL(event_set_watchdog),
+        SYMBOL(notify),
         SYMBOL(event_source_disable_unref),
         SYMBOL(event_source_set_enabled),
         SYMBOL(event_source_set_io_events),
@@ -190,6 +194,18 @@ int sd_event_add_inotify_fd(sd_event *event, sd_event_source **ret, int fd, uint
                             sd_event_inotify_handler_t fn, void *userdata)
 {
     return lib.event_add_inotify_fd(event, ret, fd, mask, fn, userdata);
+}
+
+int sd_event_set_watchdog(sd_event *event, int b)
+{
+    return lib.event_set_watchdog(event, b);
+}
+
+int sd_notify(int unset_environment, const char *state)
+{
+    int r = load();
+
+    return r < 0 ? r : lib.notify(unset_environment, state);
 }
 
 sd_event_source *sd_event_source_disable_unref(sd_event_source *source)

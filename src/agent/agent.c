@@ -402,6 +402,7 @@ int agent_run(struct agent *a, struct error *e)
     r = link_open(a->event, a->context, a->config->backend, &callbacks, a, &a->link, e);
     if (r < 0)
         return r;
+    service_ready(a);
     r = sd_event_loop(a->event);
     if (r < 0)
         return error_sys(e, r, "event loop");

@@ -31,5 +31,8 @@ int agent_run(struct agent *a, struct error *e);
 /** RELOAD is called on SIGHUP, before the store is read again: it may change the configuration's
  * limits and drain time, which hold for jobs that start later. */
 void agent_on_reload(struct agent *a, void (*reload)(void *userdata), void *userdata);
+/** The agent is the main process of a service: from now on the service manager, if there is one, is
+ * told how it is (sd_notify(3)), and its watchdog is answered. */
+void agent_is_service(struct agent *a);
 /** Makes agent_run() end at once; running jobs are ended and answered. */
 void agent_stop(struct agent *a);

@@ -98,6 +98,7 @@ struct agent {
     struct cpus *slot_cpus; /* of each of n_slot_cpus slots; NULL: all have all */
     size_t n_slot_cpus;
     int lock_fd, store_lock_fd;
+    bool service;  /* tells the service manager how it is */
     bool draining; /* leaving when the last job has ended */
     bool stopping;
     int status; /* why agent_run() ended */
@@ -126,6 +127,13 @@ int agent_divide_host(struct agent *a, struct error *e);
 void agent_handle_event(struct agent *a, struct launcher_event *event);
 /** Called when the last job was freed: what waits for that is done. */
 void agent_idle(struct agent *a);
+
+/** Tells the service manager, if there is one (sd_notify(3)), that the agent serves, that it reads
+ * its configuration again (service_ready() ends that), and that it leaves, within SECONDS at most.
+ * Without agent_is_service() they do nothing. */
+void service_ready(struct agent *a);
+void service_reloading(struct agent *a);
+void service_stopping(struct agent *a, uint64_t seconds);
 
 /** Finds out which generation's program runs in images whose labels do not tell (see
  * environments.h). */

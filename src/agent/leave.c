@@ -9,6 +9,9 @@
 
 #include <signal.h>
 
+/* What ending the jobs and the last answers takes at most, with room for a slow machine. */
+#define LEAVE_SECONDS 30
+
 /* With no slots and no environments the backend keeps later jobs for others instead of giving them
  * to an agent that is gone. It takes such a hello as a restart, so nothing may be running here any
  * more. */
@@ -28,6 +31,7 @@ void agent_leave(struct agent *a, int status)
         return;
     a->stopping = true;
     a->status = status;
+    service_stopping(a, LEAVE_SECONDS);
     while (a->jobs) {
         if (a->jobs->state == JOB_RUNNING)
             launcher_kill(a->launcher, a->jobs->id);
@@ -63,6 +67,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     log_info("signal %u: leaving when %zu jobs have ended, in %llu s at the latest",
              info->ssi_signo, a->n_jobs, (unsigned long long)a->config->drain_seconds);
     a->draining = true;
+    service_stopping(a, a->config->drain_seconds + LEAVE_SECONDS);
     return 0;
 }
 

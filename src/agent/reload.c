@@ -110,11 +110,13 @@ static int on_sighup(sd_event_source *source, const struct signalfd_siginfo *inf
 
     (void)source, (void)info;
     log_info("SIGHUP: reading configuration and store again");
+    service_reloading(a);
     if (a->on_reload)
         a->on_reload(a->on_reload_data);
     if (agent_divide_host(a, &e) < 0)
         log_error("%s", e.text);
     reload_environments(a, true);
+    service_ready(a);
     return 0;
 }
 

@@ -235,6 +235,7 @@ int cli_agent(int argc, char **argv)
         r = agent_open(&config, &agent, &e);
     if (r == 0) {
         agent_on_reload(agent, on_reload, &reload);
+        agent_is_service(agent);
         r = agent_run(agent, &e);
         agent_close(agent);
     }
