@@ -92,6 +92,25 @@ class ConfiguredLimits(case.SystemTest):
         done = self.run_script(self.FILL.format(20, "||"), disk=8)
         self.assertEqual(done["result"], ("success", "done"))
 
+    def config(self, text):
+        path = self.directory + "/agent.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_a_limit_that_this_host_cannot_enforce_keeps_the_agent_from_starting(self):
+        path = self.config("disk-by: quota\nlimits: {disk: 16M}\n")
+        words = ["agent", "--config", path, "--tasks", self.courses.directory, "--share-store", "--store",
+                 case.shared_store(), "--tmpdir", self.directory + "/scratch", "tcp://127.0.0.1:1"]
+        self.assert_one_line(case.run(*words), 'the limit "disk"', "no project quotas", "waive it by name")
+        self.config("disk-by: sometimes\n")
+        self.assert_one_line(case.run(*words), "agent.yaml:1:", "auto, quota, image")
+
+    def test_a_limit_that_is_waived_by_name_is_left_out(self):
+        path = self.config("disk-by: quota\nwaive: [disk]\nlimits: {disk: 16M}\n")
+        done = self.run_script(self.FILL.format(20, "||"), "--config", path)
+        self.assertEqual(done["result"], ("success", "done"))
+
     def test_output_beyond_the_limit_reports_overflow(self):
         script = "while :; do echo x; done"
         done = self.run_script(script, "--limit", "output=1K")
