@@ -140,11 +140,23 @@ static int start_launcher(struct agent *a, struct error *e)
     return r < 0 ? r : launcher_start(&config, &a->launcher, e);
 }
 
+/* No process can be given more open files than the launcher itself may have. */
+static int check_files(uint64_t files, uint64_t most, struct error *e)
+{
+    if (files != LIMIT_UNSET && files > most)
+        return error_set(e, -ERANGE,
+                         "limits.open-files is %llu, and this process may have %llu itself (ulimit "
+                         "-Hn, LimitNOFILE=)",
+                         (unsigned long long)files, (unsigned long long)most);
+    return 0;
+}
+
 /* What each of the slots may have of the machine. */
 int agent_divide_host(struct agent *a, struct error *e)
 {
     struct rlimit nofile;
     struct sysinfo info;
+    int r;
 
     if (getrlimit(RLIMIT_NOFILE, &nofile) < 0 || sysinfo(&info) < 0)
         return error_sys(e, -errno, "asking for the host's limits");
@@ -152,7 +164,10 @@ int agent_divide_host(struct agent *a, struct error *e)
     a->slots = MIN(a->slots, a->config->jobs);
     a->memory_per_slot = (uint64_t)info.totalram * info.mem_unit / a->slots >> 20;
     a->nofile_per_slot = MAX(nofile.rlim_max / a->slots, 64);
-    return 0;
+    r = check_files(a->config->limits.files, nofile.rlim_max, e);
+    for (size_t i = 0; r == 0 && i < a->config->environments.n; i++)
+        r = check_files(a->config->environments.list[i].limits.files, nofile.rlim_max, e);
+    return r;
 }
 
 /* Gives each slot whole cores of its own. */

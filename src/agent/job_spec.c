@@ -158,7 +158,7 @@ struct sandbox_limits job_spec_limits(const struct job *j, const struct job_limi
 {
     struct sandbox_limits l = {
         .pids = own->pids,
-        .nofile = j->agent->nofile_per_slot,
+        .nofile = own->files ? own->files : j->agent->nofile_per_slot,
         .disk_bytes = disk_of(j, own->disk),
         .disk_inodes = own->inodes ? MAX(own->inodes, SANDBOX_INODES_MIN) : 0,
         .cpu_share = own->cpu * LIMIT_CPU_UNIT,

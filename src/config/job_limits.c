@@ -6,6 +6,7 @@
 
 static const struct setting keys[] = {
     {"pids", SETTING_NUMBER, FIELD(pids), 0, LIMIT_PIDS_MAX},
+    {"open-files", SETTING_NUMBER, FIELD(files), 0, SANDBOX_NOFILE_MAX},
     {"frame", SETTING_SIZE, FIELD(frame), LIMIT_FRAME_MIN, LIMIT_FRAME_MAX},
     {"archive", SETTING_SIZE, FIELD(archive), 0, LIMIT_FRAME_MAX},
     {"students", SETTING_NUMBER, FIELD(students), 0, LIMIT_STUDENTS_MAX},

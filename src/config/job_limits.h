@@ -32,6 +32,7 @@
 
 struct job_limits {
     uint64_t pids;      /* processes and threads in one container; 0: no limit */
+    uint64_t files;     /* open in each process; 0: what one slot has of the agent's */
     uint64_t frame;     /* bytes in one message of a grader */
     uint64_t archive;   /* bytes of an archive in a result */
     uint64_t students;  /* student containers at once */

@@ -1,5 +1,8 @@
 """Memory, processor time and wall time, as seen by the backend."""
 
+import contextlib
+import os
+
 from harness import case, host
 from harness.tasks import SUCCESS
 
@@ -110,6 +113,43 @@ class ConfiguredLimits(case.SystemTest):
         path = self.config("disk-by: quota\nwaive: [disk]\nlimits: {disk: 16M}\n")
         done = self.run_script(self.FILL.format(20, "||"), "--config", path)
         self.assertEqual(done["result"], ("success", "done"))
+
+    def values_of(self, *names):
+        """What the cgroups of all containers have in the files of these names."""
+        values = []
+        for top in self.cgroup.directories:
+            for directory, _, files in os.walk(top):
+                for name in set(names) & set(files):
+                    with contextlib.suppress(OSError):
+                        values.append(host.read(f"{directory}/{name}").strip())
+        return values
+
+    def test_limits_of_the_configuration_reach_the_container(self):
+        path = self.config("waive: [cpu, io]\n"
+                           "limits: {pids: 321, open-files: 123, inodes: 90, cpu: 70, io-weight: 60}\n")
+        script = (
+            '[ "$(ulimit -Sn) $(ulimit -Hn)" = "123 123" ] || exit 1; '
+            "i=0; while echo 2>/dev/null >/task/f$i && [ $i -lt 999 ]; do i=$((i+1)); done; "
+            "[ $i -gt 80 ] && [ $i -lt 140 ] && sleep 300"
+        )
+        self.start_agent("--config", path)
+        task = self.courses.add("course/task", run=script, says=SUCCESS)
+        job = self.backend.new_job(task, limits={"time": 60, "hard_time": 300})
+        sleeps = host.wait_until(lambda: any(" sleep (" in line for line in self.cgroup.left()), 20)
+        self.assertTrue(sleeps, self.backend.done)
+        self.assertIn("321", self.values_of("pids.max"))
+        share = self.values_of("cpu.max", "cpu.cfs_quota_us")
+        self.assertTrue(not share or {"70000", "70000 100000"} & set(share), share)
+        weight = self.values_of("io.weight", "io.bfq.weight", "blkio.bfq.weight", "blkio.weight")
+        self.assertTrue(not weight or {"60", "default 60"} & set(weight), weight)
+        self.backend.kill_job(job)
+        self.backend.wait_done(job)
+
+    def test_more_open_files_than_the_agent_may_have_are_refused(self):
+        path = self.config("limits: {open-files: 200000000}\n")
+        words = ["agent", "--config", path, "--tasks", self.courses.directory, "--share-store", "--store",
+                 case.shared_store(), "--tmpdir", self.directory + "/scratch", "tcp://127.0.0.1:1"]
+        self.assert_one_line(case.run(*words), "limits.open-files is 200000000")
 
     def test_output_beyond_the_limit_reports_overflow(self):
         script = "while :; do echo x; done"

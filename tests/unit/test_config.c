@@ -115,7 +115,7 @@ static void every_key_is_read(void **state)
               "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\nseccomp: /p\nprotocol: "
               "0.6\nverbose: yes\nshare-store: on\n"
               "drain-time: 9\n"
-              "limits: {pids: 100, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
+              "limits: {pids: 100, open-files: 99, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
               "  memory: 6g, jobs: 7, all-students: 8, disk: 9M, inodes: 1000, output: 1k,\n"
               "  cpu: 150, io-weight: 50}\npin: yes\nwaive: [disk, io]\ndisk-by: image\n"
               "disk-projects: 5\n",
@@ -133,6 +133,7 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.protocol, "0.6");
     assert_int_equal(c.drain_seconds, 9);
     assert_int_equal(c.limits.pids, 100);
+    assert_int_equal(c.limits.files, 99);
     assert_int_equal(c.limits.frame, 1 << 20);
     assert_int_equal(c.limits.archive, 2 << 10);
     assert_int_equal(c.limits.students, 3);
