@@ -270,6 +270,30 @@ static void the_limits_of_a_dead_launcher_are_swept(void **state)
     assert_int_equal(unlinkat(H.base_fd, "old", AT_REMOVEDIR), 0);
 }
 
+/* A directory in a project need not hand it on to what is below it. */
+static void the_sweep_leaves_what_is_above_alone(void **state)
+{
+    _cleanup_close_ int scratch = -EBADF;
+    struct error e = ERROR_INIT;
+    struct fsxattr x = {0};
+    struct if_dqblk q;
+
+    (void)state;
+    make_project(H.base_fd, "above", 4712);
+    set_quota(4712, 1000);
+    scratch = openat(H.base_fd, "above", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(ioctl(scratch, FS_IOC_FSGETXATTR, &x), 0);
+    x.fsx_xflags &= ~(uint32_t)FS_XFLAG_PROJINHERIT;
+    assert_int_equal(ioctl(scratch, FS_IOC_FSSETXATTR, &x), 0);
+    assert_int_equal(mkdirat(scratch, "i-0123abcd", 0700), 0);
+    assert_int_equal(project_of(scratch, "i-0123abcd"), 0);
+    assert_int_equal(sweep_instances(scratch, &e), 1);
+    get_quota(4712, &q);
+    assert_int_equal(q.dqb_ihardlimit, 1000);
+    set_quota(4712, 0);
+    assert_int_equal(unlinkat(H.base_fd, "above", AT_REMOVEDIR), 0);
+}
+
 static void switch_limits(unsigned command)
 {
     unsigned flags = FS_QUOTA_PDQ_ENFD;
@@ -351,6 +375,7 @@ static int run_kind(const struct kind *k, const char *directory)
         cmocka_unit_test(ids_of_others_are_passed_over),
         cmocka_unit_test(a_copied_tree_that_is_too_large_fails_the_start),
         cmocka_unit_test(the_limits_of_a_dead_launcher_are_swept),
+        cmocka_unit_test(the_sweep_leaves_what_is_above_alone),
         cmocka_unit_test(limits_that_are_switched_off_fail_the_start),
     };
     int status;
