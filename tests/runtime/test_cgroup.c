@@ -202,7 +202,8 @@ static void memory_over_the_limit_is_out_of_memory(void **state)
     /* Told again whenever it is asked. */
     assert_true(cgroup_oom_happened(f->cg));
     assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
-    assert_int_equal(usage.oom_kills, 1);
+    /* cgroup v2 counts the victim again when it ends the whole group. */
+    assert_in_range(usage.oom_kills, 1, 2);
 }
 
 static int child_uses_memory(uint64_t bytes)
