@@ -55,6 +55,8 @@ class Run(sandboxes.RunTest):
             (["--volume", "/no/such/source:/x"], "raw", "/no/such/source"),
             (["--volume", "relative:target"], "raw", "--volume"),
             (["--cpu-time", "soon"], "raw", "--cpu-time"),
+            (["--publish", "8080:80"], "raw", "--publish needs --network nat"),
+            (["--volume", "/etc/passwd:/x:overlay"], "raw", "only a directory can be an overlay"),
             (["--no-such-option"], "raw", ""),
         ):
             done = self.sandbox("true", image=image, options=options)
@@ -252,9 +254,11 @@ class Run(sandboxes.RunTest):
     # -- what a request can ask for beyond
 
     def test_a_read_only_root_takes_no_changes_but_its_mounts_do(self):
-        options = ["--read-only", "--tmpfs", "/tmp:size=1m,mode=1777"]
-        done = self.shell("echo x >/file; echo y >/tmp/file && cat /tmp/file", options=options)
-        self.assertEqual(done.stdout, "y\n")
+        options = ["--read-only", "--tmpfs", "/tmp:size=1m,mode=1770"]
+        script = "echo x >/file; echo y >/tmp/file && cat /tmp/file; stat -c %a /tmp; df -k /tmp | tail -n 1"
+        done = self.shell(script, options=options)
+        words = done.stdout.split()
+        self.assertEqual((words[:2], words[3]), (["y", "1770"], "1024"))
         self.assertIn("Read-only file system", done.stderr)
 
     def test_tasks_processor_time_and_shared_memory_are_bounded_where_asked(self):

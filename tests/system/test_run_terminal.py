@@ -148,6 +148,11 @@ class Terminal(sandboxes.RunTest):
                 found += [pid] if fields == (name, state) else []
         return found
 
+    def test_the_end_of_an_input_that_is_no_terminal_is_the_end_inside(self):
+        done = self.sandbox("cat", options=["-i", "-t"], input="word\n")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stdout.replace("\r", ""), "word\nword\n")  # the echo, and the command
+
     def test_without_i_nothing_is_read_from_our_terminal(self):
         self.start("sh", "-c", "busybox tty; busybox stty size", options=["-t"])
         self.expect("/dev/pts/0\r\n33 101\r\n")

@@ -174,6 +174,10 @@ static void outliers_are_counted(void **state)
     values[9] = 10;
     assert_int_equal(stats_outliers(values, 21, &n), 0);
     assert_int_equal(n, 2);
+    for (size_t k = 0; k < 21; k++)
+        values[k] = 7;
+    assert_int_equal(stats_outliers(values, 21, &n), 0);
+    assert_int_equal(n, 0);
 }
 
 /* ---- cores ---- */
