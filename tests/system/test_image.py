@@ -1,7 +1,9 @@
 """dockless image load, list, inspect: what users do with them."""
 
+import contextlib
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -95,7 +97,19 @@ class Image(stores.StoreTest):
         self.assertEqual(case.run("image", "list", "--name", "x").returncode, 2)
 
     def test_progress_is_for_terminals_only(self):
-        self.assertEqual(self.load(self.image(BASE).write_all()).stderr, "")
+        image = self.image(archive(entry("big", data=os.urandom(1_000_000)))).write_all()
+        self.assertEqual(self.load(image).stderr, "")
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        words = [case.DOCKLESS, "image", "load", "--store", self.store + "2", image.reference]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, check=True)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+            while data := os.read(ours, 4096):
+                shown += data
+        self.assertRegex(shown.decode(), r"^(\r1 of 1 layers: \d+ of 97\d KiB *)+\r +\r$")
+        self.assertTrue(done.stdout.startswith(b"test\n  digest"))
 
     # -- the store
 
@@ -259,6 +273,34 @@ class Image(stores.StoreTest):
         self.assert_refused(f"oci:{image.directory}:@2", "there is no image @2, only 2")
 
     # -- at once and in between
+
+    # What any process of a load may have in memory, whatever the layers are: buffers, and some 100
+    # bytes for each entry.
+    LOAD_KIB_MAX = 48 << 10
+
+    def test_memory_of_a_load_does_not_grow_with_its_layers(self):
+        """One layer of 10,000 small entries, and eight of as many together, side by side."""
+        if "ASAN_OPTIONS" in os.environ:
+            self.skipTest("a sanitizer keeps what was freed")
+        peaks = []
+        os.mkdir(self.directory + "/memory")  # where no disk is waited for
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.directory + "/memory"], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.directory + "/memory"], check=True)
+        self.store = self.directory + "/memory/store"
+        for count in (1, 8):
+            stack = []
+            for number in range(count):
+                files = (entry(f"d{number}/{n}", data=b"x") for n in range(10_000 // count))
+                stack.append(archive(directory(f"d{number}"), *files))
+            image = self.image(*stack, name=f"layers{count}").write_all()
+            # A process begins with the peak of the one it comes from: that has to be a small one.
+            program = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=2, check=True);"
+                       "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+            words = ["/usr/bin/python3", "-S", "-c", program, case.DOCKLESS, "image", "load", "--store", self.store, image.reference]
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            peaks.append(int(done.stdout))
+        self.assertLess(max(peaks), self.LOAD_KIB_MAX, peaks)
+        self.assertLess(peaks[1], peaks[0] + 2048, peaks)
 
     def test_loads_at_once_share_their_layers(self):
         many = [archive(entry(f"file{n}", data=os.urandom(100_000))) for n in range(5)]
