@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 
 from harness import case, images, layers, stores, trees
 from harness.layers import archive, directory, entry, hardlink, symlink
@@ -58,6 +59,19 @@ class Export(stores.StoreTest):
             if how == "gzip":  # by others, too
                 subprocess.run(["gzip", "-t"], stdin=open(place + layer["digest"][7:], "rb"), check=True)
         self.assertEqual(len(digests), 3)
+
+    def test_entries_are_in_the_order_of_their_names(self):
+        root = self.directory + "/many"
+        os.mkdir(root)
+        names = [f"{n * 7919 % 100:02}" for n in range(100)]
+        for name in names:
+            with open(f"{root}/{name}", "wb"):
+                pass
+        self.written("pack", "--compression", "none", root, f"docker-archive:{self.directory}/many.tar")
+        with tarfile.open(self.directory + "/many.tar") as outer:
+            layer = json.load(outer.extractfile("manifest.json"))[0]["Layers"][0]
+            with tarfile.open(fileobj=outer.extractfile(layer)) as inner:
+                self.assertEqual(inner.getnames()[1:], sorted(names))
 
     def test_archives_are_the_same_byte_by_byte(self):
         root = self.plain_tree()
