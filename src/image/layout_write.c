@@ -385,10 +385,12 @@ int layout_writer_commit(struct layout_writer *w, const struct image *image, con
 
     if (r >= 0)
         r = add_document(w, NULL, config, &digest, &size, e);
+    if (r < 0)
+        return r;
     manifest = digest;
-    if (r >= 0 && w->transport == TRANSPORT_DOCKER_ARCHIVE)
+    if (w->transport == TRANSPORT_DOCKER_ARCHIVE)
         r = commit_docker(w, &digest, reference, e);
-    else if (r >= 0)
+    else
         r = commit_manifest(w, &digest, size, reference, &manifest, e);
     if (r >= 0)
         r = image_output_finish(w->output, e);
