@@ -175,6 +175,9 @@ int cgroup_remove_tree(int dir_fd, const char *name);
 
 /* cgroup_scope.c */
 
+/** Whether systemd runs this host, as sd_booted(3) tells. */
+bool cgroup_scope_can_be_asked(void);
+
 /** Asks systemd for a transient scope with Delegate=yes that holds this process, and waits until it
  * is inside (org.freedesktop.systemd1(5), StartTransientUnit). */
 int cgroup_scope_enter(const char *name, struct error *e);

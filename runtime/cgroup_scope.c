@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
 #define SYSTEMD_NAME    "org.freedesktop.systemd1"
@@ -91,6 +92,13 @@ static int wait_for_job(sd_bus *bus, struct scope_wait *w)
             return r;
     }
     return 0;
+}
+
+bool cgroup_scope_can_be_asked(void)
+{
+    struct stat st;
+
+    return lstat("/run/systemd/system", &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 int cgroup_scope_enter(const char *name, struct error *e)

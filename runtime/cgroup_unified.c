@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 /* The launcher, the agent above it, and room for a wrapper or two of the same program. */
 #define ANCESTORS_MAX 8
@@ -260,7 +259,7 @@ static int complain(const struct cgroup_dir *base, const struct survey *s, bool 
 static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
 {
     struct error scope_error = ERROR_INIT;
-    bool systemd = sd_booted() > 0;
+    bool systemd = cgroup_scope_can_be_asked();
     int r = cgroup_place_find("", &h->base, e);
 
     if (r == 0)

@@ -52,6 +52,8 @@
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 /* Where fds are put while 0, 1 and 2 are being filled. */
 #define FD_BASE 16
+/* Of an init's child until it executes its program: a path and texts of errors lie on it. */
+#define PROGRAM_STACK ((size_t)64 << 10)
 
 struct child {
     const struct child_plan *plan;
@@ -390,28 +392,6 @@ static int run_program(struct child *c)
     return error_sys(&c->error, r, "\"%s\"", name);
 }
 
-/* The process becomes the init and the program's a child of it; returns in the latter. */
-static int make_init(struct child *c)
-{
-    pid_t pid;
-    int r;
-
-    if (!c->plan->spec->init)
-        return 0;
-    init_block_signals();
-    pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid > 0) {
-        r = init_confine();
-        if (r < 0)
-            die(c, "init", r);
-        init_serve(pid, c->plan->status_fd);
-    }
-    init_unblock_signals();
-    return setsid() < 0 ? -errno : 0;
-}
-
 /* After setsid(2), which makes the leader of a session that has no terminal yet. */
 static int control_terminal(struct child *c)
 {
@@ -426,6 +406,40 @@ static void must(struct child *c, const char *step, int r)
 {
     if (r < 0)
         die(c, step, r);
+}
+
+/* What the program's own process does, be it the first of its namespaces or the init's child. */
+static _Noreturn void end_in_program(struct child *c)
+{
+    must(c, "terminal", control_terminal(c));
+    must(c, "confine", confine(c));
+    must(c, "execve", run_program(c));
+    die(c, "execve", -EIO);
+}
+
+static int program_below_init(void *userdata)
+{
+    struct child *c = userdata;
+
+    init_unblock_signals();
+    must(c, "init", setsid() < 0 ? -errno : 0);
+    end_in_program(c);
+}
+
+/* The process becomes the init and the program's a child of it. That has the init's memory until it
+ * executes its program, and the init waits for that, as after vfork(2): a copy of the memory would
+ * take longer than all that is done in it. */
+static _Noreturn void become_init(struct child *c)
+{
+    _Alignas(16) char stack[PROGRAM_STACK];
+    pid_t pid;
+
+    init_block_signals();
+    must(c, "init", init_hide());
+    pid = clone(program_below_init, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, c);
+    must(c, "init", pid < 0 ? -errno : 0);
+    must(c, "init", init_confine());
+    init_serve(pid, c->plan->status_fd);
 }
 
 pid_t child_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
@@ -480,11 +494,9 @@ static _Noreturn void become(struct child *c, struct child_plan *plan)
     must(c, "environment", make_env(c));
     must(c, "cwd", enter_cwd(c));
     must(c, "resource limits", set_limits(c));
-    must(c, "init", make_init(c));
-    must(c, "terminal", control_terminal(c));
-    must(c, "confine", confine(c));
-    must(c, "execve", run_program(c));
-    die(c, "execve", -EIO);
+    if (plan->spec->init)
+        become_init(c);
+    end_in_program(c);
 }
 
 _Noreturn void child_run(const struct child_plan *plan)

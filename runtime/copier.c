@@ -15,7 +15,7 @@
 struct copier {
     pid_t pid;
     int result_fd; /* a struct outcome, then the end */
-    sd_event_source *source;
+    struct loop_source *source;
     copier_done_fn done;
     void *userdata;
 };
@@ -64,7 +64,7 @@ static void reap(struct copier *c)
     c->pid = 0;
 }
 
-static int on_result(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int on_result(struct loop_source *source, int fd, uint32_t events, void *userdata)
 {
     struct copier *c = userdata;
     struct outcome outcome;
@@ -77,13 +77,13 @@ static int on_result(sd_event_source *source, int fd, uint32_t events, void *use
         outcome.text[sizeof(outcome.text) - 1] = 0;
         error_set(&e, outcome.result, "%s", outcome.text);
     }
-    c->source = sd_event_source_disable_unref(c->source);
+    c->source = loop_source_free(c->source);
     reap(c);
     c->done(outcome.result, &e, c->userdata);
     return 0;
 }
 
-int copier_run(sd_event *event, const struct host *h, copier_work_fn fn, const void *what,
+int copier_run(struct loop *event, const struct host *h, copier_work_fn fn, const void *what,
                copier_done_fn done, void *userdata, struct copier **ret, struct error *e)
 {
     _cleanup_(copier_free_p) struct copier *c = calloc(1, sizeof(*c));
@@ -102,14 +102,14 @@ int copier_run(sd_event *event, const struct host *h, copier_work_fn fn, const v
     r = c->pid < 0 ? -errno : 0;
     safe_close(ends[1]);
     if (r == 0)
-        r = sd_event_add_io(event, &c->source, c->result_fd, EPOLLIN, on_result, c);
+        r = loop_add_io(event, &c->source, c->result_fd, EPOLLIN, on_result, c);
     if (r < 0)
         return error_sys(e, r, "copy: fork");
     *ret = TAKE_PTR(c);
     return 0;
 }
 
-int copier_start(sd_event *event, const struct mount_source *s, const struct sandbox_mount *m,
+int copier_start(struct loop *event, const struct mount_source *s, const struct sandbox_mount *m,
                  size_t index, bool force, copier_done_fn done, void *userdata, struct copier **ret,
                  struct error *e)
 {
@@ -120,7 +120,7 @@ int copier_start(sd_event *event, const struct mount_source *s, const struct san
 
 void copier_free(struct copier *c)
 {
-    sd_event_source_disable_unref(c->source);
+    loop_source_free(c->source);
     if (c->pid > 0)
         kill(c->pid, SIGKILL);
     reap(c);

@@ -3,7 +3,7 @@
 
 #include "mounts.h"
 
-#include <systemd/sd-event.h>
+#include "base/loop.h"
 
 struct copier;
 
@@ -16,12 +16,12 @@ typedef void (*copier_done_fn)(int result, const struct error *e, void *userdata
 typedef int (*copier_work_fn)(const void *what, struct error *e);
 
 /** Forks a process that calls FN with WHAT, which need not outlive the call. */
-int copier_run(sd_event *event, const struct host *h, copier_work_fn fn, const void *what,
+int copier_run(struct loop *event, const struct host *h, copier_work_fn fn, const void *what,
                copier_done_fn done, void *userdata, struct copier **ret, struct error *e);
 
 /** Forks a process that copies the source of mount M, number INDEX; without FORCE only where it has
  * owners that cannot be mapped. */
-int copier_start(sd_event *event, const struct mount_source *s, const struct sandbox_mount *m,
+int copier_start(struct loop *event, const struct mount_source *s, const struct sandbox_mount *m,
                  size_t index, bool force, copier_done_fn done, void *userdata, struct copier **ret,
                  struct error *e);
 

@@ -151,15 +151,17 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = hostns_enter(h, config, e);
     if (r == 0)
-        r = hostns_probe(h, e);
-    if (r == 0)
         r = janitor_open(h->scratch_fd, h->kill_fd, &h->janitor, e);
+    if (r == 0)
+        r = config->max_sandboxes == 1 ? hostns_probe_little(h, e) : hostns_probe(h, e);
+    if (r == 0 && config->max_sandboxes != 1)
+        r = janitor_start(h->janitor, e);
     if (r == 0)
         r = spares_open(h, config->spares, &h->spares, e);
     return r;
 }
 
-int host_open(const struct launcher_config *config, sd_event *event, struct host **ret,
+int host_open(const struct launcher_config *config, struct loop *event, struct host **ret,
               struct error *e)
 {
     struct host *h = calloc(1, sizeof(*h));
@@ -167,7 +169,7 @@ int host_open(const struct launcher_config *config, sd_event *event, struct host
 
     if (!h)
         return error_sys(e, -ENOMEM, "host");
-    h->event = sd_event_ref(event);
+    h->event = loop_ref(event);
     h->disks = (struct disk_host)DISK_HOST_INIT;
     h->scratch_fd = h->lock_fd = h->scratch_parent_fd = h->proc_fd = h->kill_fd = -EBADF;
     r = prepare(h, config, e);
@@ -211,7 +213,7 @@ void host_close(struct host *h)
         sweep_remove_instance(h->scratch_parent_fd, h->lock_fd, h->instance);
     safe_close(h->lock_fd);
     safe_close(h->scratch_parent_fd);
-    sd_event_unref(h->event);
+    loop_unref(h->event);
     free(h->instance);
     free(h);
 }

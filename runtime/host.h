@@ -23,8 +23,8 @@
 #include "seccomp.h"
 #include "userns.h"
 
+#include "base/loop.h"
 #include <signal.h>
-#include <systemd/sd-event.h>
 
 /** A sandbox's directory and cgroup: "s" and a number. */
 #define SANDBOX_NAME_MAX 32
@@ -36,7 +36,7 @@ struct host_root {
 };
 
 struct host {
-    sd_event *event;
+    struct loop *event;
     struct host_root roots[LAUNCHER_ROOTS_MAX];
     size_t n_roots;
     int scratch_fd; /* this instance's own directory, as the launcher's mount namespace has it */
@@ -69,7 +69,7 @@ struct host {
  * into its own mount namespace with few mounts, probes kernel features by trying them, compiles the
  * filter. The caller is the launcher process (root, single-threaded). Errors name what is missing
  * and the remedy. */
-int host_open(const struct launcher_config *config, sd_event *event, struct host **ret,
+int host_open(const struct launcher_config *config, struct loop *event, struct host **ret,
               struct error *e);
 
 /** Writes the name of the next sandbox, never given before, to NAME. */

@@ -221,6 +221,29 @@ static bool is_known_upper(int fd)
             fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
+/* Whether mounts that are attached nowhere can be cloned. */
+static int probe_clone(struct host *h, struct error *e)
+{
+    int first = mount_clone(h->scratch_fd, false);
+    int second = first < 0 ? -EBADF : mount_clone(first, false);
+
+    h->clone_detached = second >= 0;
+    janitor_close_fds(h->janitor, (int[]){first, second}, 2);
+    return first < 0 ? error_sys(e, first, "open_tree") : 0;
+}
+
+int hostns_probe_little(struct host *h, struct error *e)
+{
+    int r;
+
+    if (!is_known_upper(h->scratch_fd))
+        return hostns_probe(h, e);
+    r = probe_clone(h, e);
+    /* Overlayfs has taken such mounts since the same release; see overlay_mount(). */
+    h->overlay_by_fd = h->clone_detached;
+    return r;
+}
+
 int hostns_probe(struct host *h, struct error *e)
 {
     _cleanup_close_ int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

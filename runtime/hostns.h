@@ -11,3 +11,7 @@ int hostns_enter(struct host *h, const struct launcher_config *config, struct er
 /** Finds out by trying what this kernel's overlayfs and open_tree(2) can do; sets the fields of H.
  * Works inside the scratch and leaves nothing there. */
 int hostns_probe(struct host *h, struct error *e);
+
+/** The same where there is but one sandbox to come, which tries it itself (overlay_mount()): only
+ * what cannot be made up for is found out. The janitor must be open. */
+int hostns_probe_little(struct host *h, struct error *e);

@@ -29,8 +29,7 @@ void init_unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The container can read our command line, which is the launcher's: it names places of the host. */
-static int hide_command_line(void)
+int init_hide(void)
 {
     static const char name[] = "init";
     _cleanup_buffer_ struct buffer line = {0};
@@ -48,10 +47,8 @@ static int hide_command_line(void)
 int init_confine(void)
 {
     const uint64_t mask = 1ULL << CAP_KILL; /* the program may be another user */
-    int r = hide_command_line();
+    int r = capabilities_bound(mask);
 
-    if (r == 0)
-        r = capabilities_bound(mask);
     if (r == 0)
         r = capabilities_set(mask);
     return r;

@@ -17,7 +17,11 @@ void init_block_signals(void);
 /** Takes that back, in the program's process. */
 void init_unblock_signals(void);
 
-/** Hides the launcher's command line, gives up all capabilities but CAP_KILL. No filter of
+/** Overwrites the command line, which the container can read: it is the launcher's and names places
+ * of the host. */
+int init_hide(void);
+
+/** Gives up all capabilities but CAP_KILL. No filter of
  * system calls: an administrator's own could forbid what it needs, and nothing foreign runs in it.
  */
 int init_confine(void);

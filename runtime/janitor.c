@@ -15,13 +15,18 @@
 #define JANITOR_NICE   10
 /* Fds of one message; the kernel takes 253 (SCM_MAX_FD). */
 #define MESSAGE_FDS_MAX 128
+/* What it keeps open without a process, above all mounts of one sandbox. */
+#define KEPT_MAX 128
 /* A message without a name: only the fds are meant. */
 #define NO_NAME "."
 
 struct janitor {
     int dir_fd;
+    int kill_fd;
     int socket_fd;
-    pid_t pid;
+    pid_t pid; /* 0: none yet */
+    int kept[KEPT_MAX];
+    size_t n_kept;
     char **waiting; /* names that its socket did not take yet */
 };
 
@@ -111,24 +116,44 @@ static _Noreturn void work(const int fds[3])
 
 int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
 {
-    _cleanup_free_ struct janitor *j = calloc(1, sizeof(*j));
-    _cleanup_close_ int launcher_end = -EBADF, janitor_end = -EBADF;
-    int pair[2];
+    struct janitor *j = calloc(1, sizeof(*j));
 
     if (!j)
         return error_sys(e, -ENOMEM, "janitor");
+    j->dir_fd = dir_fd;
+    j->kill_fd = kill_fd;
+    j->socket_fd = -EBADF;
+    *ret = j;
+    return 0;
+}
+
+static void close_kept(struct janitor *j)
+{
+    for (size_t i = 0; i < j->n_kept; i++)
+        safe_close(j->kept[i]);
+    j->n_kept = 0;
+}
+
+int janitor_start(struct janitor *j, struct error *e)
+{
+    _cleanup_close_ int launcher_end = -EBADF, janitor_end = -EBADF;
+    int pair[2];
+    pid_t pid;
+
+    if (j->pid > 0)
+        return 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_sys(e, -errno, "janitor: socketpair");
     launcher_end = pair[0];
     janitor_end = pair[1];
-    j->pid = fork();
-    if (j->pid < 0)
+    close_kept(j);
+    pid = fork();
+    if (pid < 0)
         return error_sys(e, -errno, "janitor: fork");
-    if (j->pid == 0)
-        work((const int[3]){dir_fd, janitor_end, kill_fd});
-    j->dir_fd = dir_fd;
+    if (pid == 0)
+        work((const int[3]){j->dir_fd, janitor_end, j->kill_fd});
+    j->pid = pid;
     j->socket_fd = TAKE_FD(launcher_end);
-    *ret = TAKE_PTR(j);
     return 0;
 }
 
@@ -154,15 +179,29 @@ static bool hand_over(struct janitor *j)
 
 void janitor_remove(struct janitor *j, const char *name)
 {
-    if (hand_over(j) && strv_length(j->waiting) < JANITOR_WAITING_MAX &&
+    if (j->pid > 0 && hand_over(j) && strv_length(j->waiting) < JANITOR_WAITING_MAX &&
         strv_append(&j->waiting, name) == 0)
         (void)hand_over(j);
     else
         (void)fd_remove_tree(j->dir_fd, name);
 }
 
+static void keep(struct janitor *j, const int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] >= 0 && j->n_kept < KEPT_MAX)
+            j->kept[j->n_kept++] = fds[i];
+        else
+            safe_close(fds[i]);
+    }
+}
+
 void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
 {
+    if (j->pid == 0) {
+        keep(j, fds, n);
+        return;
+    }
     (void)hand_over(j);
     for (size_t at = 0; at < n; at += MESSAGE_FDS_MAX) {
         size_t count = MIN(n - at, (size_t)MESSAGE_FDS_MAX);
@@ -187,7 +226,8 @@ void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
 void janitor_close(struct janitor *j)
 {
     safe_close(j->socket_fd);
-    while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
+    close_kept(j);
+    while (j->pid > 0 && waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     j->waiting = strv_free(j->waiting);
     free(j);

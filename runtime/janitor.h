@@ -12,11 +12,17 @@
 
 struct janitor;
 
-/** Forks the janitor. DIR_FD: the directory the names are in. KILL_FD: cgroup.kill of the
+/** Makes a janitor that has no process yet: until janitor_start() the caller does what it is for,
+ * and closes at the very end what would have to be waited for. Enough where there is one sandbox,
+ * after which the caller ends, and its first process is an init, which clears no parent-death
+ * signal. DIR_FD: the directory the names are in. KILL_FD: cgroup.kill of the
  * instance's v2 cgroup, which holds nothing but sandboxes. Both stay the caller's; DIR_FD must
  * outlive the result.
  */
 int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e);
+
+/** Forks its process, where it has none. */
+int janitor_start(struct janitor *j, struct error *e);
 
 /** Names that wait while the janitor is busy. The caller keeps the time of running sandboxes, and
  * would not while it removes the 10^6 files that one of them has left. */
@@ -26,7 +32,8 @@ int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
  * does the work itself: the disk fills no faster than it is emptied. */
 void janitor_remove(struct janitor *j, const char *name);
 
-/** Closes the N fds here, after handing them to the janitor, whose close is the last one. */
+/** Closes the N fds here, after handing them to the janitor, whose close is the last one. One that
+ * has no process keeps them until janitor_close(). */
 void janitor_close_fds(struct janitor *j, const int *fds, size_t n);
 
 /** Lets the janitor finish and waits for it. */

@@ -1,6 +1,6 @@
 /* The loop of the privileged process.
  *
- * Theory of operation. One thread, one sd-event loop. The client is not trusted: it parses foreign
+ * Theory of operation. One thread, one event loop. The client is not trusted: it parses foreign
  * bytes and may be somebody else by now. What it can do is exactly the five requests of request.h,
  * each with its safety argument below. Two kinds of bad requests are told apart. One that is well
  * formed but not possible (an unknown root, a parent that has just ended) may come from an honest
@@ -52,9 +52,9 @@ struct outgoing {
 
 struct process {
     int socket;
-    sd_event *event;
-    sd_event_source *io;
-    sd_event_source *deadline;
+    struct loop *event;
+    struct loop_source *io;
+    struct loop_source *deadline;
     struct host *host;
     struct sandbox **sandboxes; /* those not over yet; NULL where a place is free */
     size_t max_sandboxes;
@@ -101,7 +101,7 @@ static void update_watch(struct process *p)
         events |= EPOLLOUT;
     if (p->n_outgoing < OUTGOING_MAX)
         events |= EPOLLIN;
-    if (sd_event_source_set_io_events(p->io, events) < 0)
+    if (loop_source_set_io_events(p->io, events) < 0)
         start_ending(p, 1);
 }
 
@@ -159,18 +159,19 @@ static void tell_failure(struct process *p, const struct error *e)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_deadline(struct loop_source *source, uint64_t usec, void *userdata)
 {
     struct process *p = userdata;
 
     (void)source, (void)usec;
-    return sd_event_exit(p->event, 1);
+    loop_exit(p->event, 1);
+    return 0;
 }
 
 static void leave_if_empty(struct process *p)
 {
     if (p->ending && p->n_sandboxes == 0)
-        sd_event_exit(p->event, p->status);
+        loop_exit(p->event, p->status);
 }
 
 static void start_ending(struct process *p, int status)
@@ -179,13 +180,12 @@ static void start_ending(struct process *p, int status)
         return;
     p->ending = true;
     p->status = status;
-    p->io = sd_event_source_disable_unref(p->io);
+    p->io = loop_source_free(p->io);
     for (size_t i = 0; i < p->max_sandboxes; i++)
         if (p->sandboxes[i])
             sandbox_kill(p->sandboxes[i]);
-    if (sd_event_add_time_relative(p->event, &p->deadline, CLOCK_MONOTONIC, ENDING_MAX_USEC, 0,
-                                   on_deadline, p) < 0)
-        sd_event_exit(p->event, 1);
+    if (loop_add_time_relative(p->event, &p->deadline, ENDING_MAX_USEC, on_deadline, p) < 0)
+        loop_exit(p->event, 1);
     leave_if_empty(p);
 }
 
@@ -462,7 +462,7 @@ static void receive(struct process *p)
         safe_close(fds[i]);
 }
 
-static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_socket(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct process *p = userdata;
 
@@ -551,7 +551,7 @@ static int prepare(struct process *p, const struct launcher_config *config, stru
     p->sandboxes = calloc(p->max_sandboxes, sizeof(struct sandbox *));
     if (!p->sandboxes)
         return error_sys(e, -ENOMEM, "start of the launcher");
-    r = sd_event_new(&p->event);
+    r = loop_new(&p->event);
     if (r < 0)
         return error_sys(e, r, "event loop");
     r = host_open(config, p->event, &p->host, e);
@@ -560,7 +560,7 @@ static int prepare(struct process *p, const struct launcher_config *config, stru
     /* Only now: the configuration's paths may be relative ones. */
     if (chdir("/") < 0)
         return error_sys(e, -errno, "chdir");
-    r = sd_event_add_io(p->event, &p->io, p->socket, EPOLLIN, on_socket, p);
+    r = loop_add_io(p->event, &p->io, p->socket, EPOLLIN, on_socket, p);
     if (r < 0)
         return error_sys(e, r, "event loop");
     /* Where it is refused, limits are as exact as the host's load lets them be. */
@@ -582,7 +582,7 @@ int launcher_process(int socket, const struct launcher_config *config)
         tell_failure(p, &e);
     } else {
         tell(p, &ready);
-        status = sd_event_loop(p->event);
+        status = loop_serve(p->event);
     }
     for (size_t i = 0; i < p->max_sandboxes; i++)
         if (p->sandboxes && p->sandboxes[i])

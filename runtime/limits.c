@@ -18,16 +18,14 @@
 /* Looks are not closer than this; the kernel itself accounts a running thread once a tick (1 to 4
  * ms). */
 #define LOOK_USEC_MIN USEC_PER_MSEC
-/* sd-event may delay a timer by this much to wake up less often. */
-#define TIMER_ACCURACY_USEC 1
 /* Before requests and other traffic: a limit hit is acted on first. */
-#define LIMITS_PRIORITY SD_EVENT_PRIORITY_IMPORTANT
+#define LIMITS_PRIORITY LOOP_IMPORTANT
 
 struct limits {
     struct cgroup *cg;
     uint64_t cpu_limit;
     uint64_t cpus;
-    sd_event_source *cpu, *wall, *oom;
+    struct loop_source *cpu, *wall, *oom;
     bool killed;
     bool out_of_memory;
     enum sandbox_verdict
@@ -87,7 +85,7 @@ static void hit(struct limits *l, enum sandbox_verdict verdict)
     cgroup_kill(l->cg);
 }
 
-static int on_cpu(sd_event_source *source, uint64_t due, void *userdata)
+static int on_cpu(struct loop_source *source, uint64_t due, void *userdata)
 {
     struct limits *l = userdata;
     uint64_t used, wait;
@@ -100,15 +98,13 @@ static int on_cpu(sd_event_source *source, uint64_t due, void *userdata)
         return 0;
     }
     wait = MAX((l->cpu_limit - used) / l->cpus, LOOK_USEC_MIN);
-    r = sd_event_source_set_time(source, clock_monotonic_usec() + wait);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-    if (r < 0)
+    loop_source_set_time(source, clock_monotonic_usec() + wait);
+    if (loop_source_enable(source, true) < 0)
         hit(l, SANDBOX_CPU_TIMEOUT);
     return 0;
 }
 
-static int on_wall(sd_event_source *source, uint64_t due, void *userdata)
+static int on_wall(struct loop_source *source, uint64_t due, void *userdata)
 {
     (void)source;
     (void)due;
@@ -116,7 +112,7 @@ static int on_wall(sd_event_source *source, uint64_t due, void *userdata)
     return 0;
 }
 
-static int on_oom(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_oom(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct limits *l = userdata;
 
@@ -126,15 +122,17 @@ static int on_oom(sd_event_source *source, int fd, uint32_t revents, void *userd
         return 0;
     l->out_of_memory = true;
     cgroup_kill(l->cg);
-    return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return loop_source_enable(source, false);
 }
 
-static int add_timer(struct limits *l, sd_event *event, sd_event_source **ret, uint64_t when,
-                     sd_event_time_handler_t handler)
+static int add_timer(struct limits *l, struct loop *event, struct loop_source **ret, uint64_t when,
+                     loop_time_fn handler)
 {
-    int r = sd_event_add_time(event, ret, CLOCK_MONOTONIC, when, TIMER_ACCURACY_USEC, handler, l);
+    int r = loop_add_time(event, ret, when, handler, l);
 
-    return r < 0 ? r : sd_event_source_set_priority(*ret, LIMITS_PRIORITY);
+    if (r == 0)
+        loop_source_set_priority(*ret, LIMITS_PRIORITY);
+    return r;
 }
 
 /* The sum, or the end of time. */
@@ -143,7 +141,7 @@ static uint64_t later(uint64_t from, uint64_t by)
     return by > UINT64_MAX - 1 - from ? UINT64_MAX - 1 : from + by;
 }
 
-int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits *limits,
+int limits_start(struct loop *event, struct cgroup *cg, const struct sandbox_limits *limits,
                  uint64_t started_usec, struct limits **ret, struct error *e)
 {
     _cleanup_(limits_stop_p) struct limits *l = calloc(1, sizeof(*l));
@@ -165,11 +163,10 @@ int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits
         return error_sys(e, r, "time limits");
     oom_fd = cgroup_oom_fd(cg, &oom_events);
     if (oom_fd >= 0) {
-        r = sd_event_add_io(event, &l->oom, oom_fd, oom_events, on_oom, l);
-        if (r >= 0)
-            r = sd_event_source_set_priority(l->oom, LIMITS_PRIORITY);
+        r = loop_add_io(event, &l->oom, oom_fd, oom_events, on_oom, l);
         if (r < 0)
             return error_sys(e, r, "memory watch");
+        loop_source_set_priority(l->oom, LIMITS_PRIORITY);
     }
     *ret = TAKE_PTR(l);
     return 0;
@@ -177,8 +174,8 @@ int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits
 
 static void stop_clocks(struct limits *l)
 {
-    l->cpu = sd_event_source_disable_unref(l->cpu);
-    l->wall = sd_event_source_disable_unref(l->wall);
+    l->cpu = loop_source_free(l->cpu);
+    l->wall = loop_source_free(l->wall);
 }
 
 void limits_stop(struct limits *l)
@@ -186,7 +183,7 @@ void limits_stop(struct limits *l)
     if (!l)
         return;
     stop_clocks(l);
-    sd_event_source_disable_unref(l->oom);
+    loop_source_free(l->oom);
     free(l);
 }
 

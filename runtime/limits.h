@@ -5,7 +5,7 @@
 
 #include "cgroup.h"
 
-#include <systemd/sd-event.h>
+#include "base/loop.h"
 
 struct limits;
 
@@ -21,7 +21,7 @@ int limits_take_precedence(void);
  * be reached at the earliest (budget left / usable CPUs, at least 1 ms); the wall limit by one
  * exact timer; memory by the cgroup's out-of-memory notice. A limit hit kills the cgroup at once.
  * CG stays the caller's and must outlive the watch. */
-int limits_start(sd_event *event, struct cgroup *cg, const struct sandbox_limits *limits,
+int limits_start(struct loop *event, struct cgroup *cg, const struct sandbox_limits *limits,
                  uint64_t started_usec, struct limits **ret, struct error *e);
 void limits_stop(struct limits *l);
 DEFINE_CLEANUP(struct limits, limits_stop)

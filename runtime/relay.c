@@ -25,7 +25,7 @@ struct relay {
     struct counts *counts;
     pid_t pids[STREAMS];
     int notice_fd; /* a byte for "exceeded", the end when the last process is gone */
-    sd_event_source *source;
+    struct loop_source *source;
     relay_fn fn;
     void *userdata;
 };
@@ -100,7 +100,7 @@ static void reap(struct relay *r)
     }
 }
 
-static int on_notice(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int on_notice(struct loop_source *source, int fd, uint32_t events, void *userdata)
 {
     struct relay *r = userdata;
     char byte;
@@ -110,7 +110,7 @@ static int on_notice(sd_event_source *source, int fd, uint32_t events, void *use
     if (n < 0)
         return 0;
     if (n == 0) {
-        r->source = sd_event_source_disable_unref(r->source);
+        r->source = loop_source_free(r->source);
         reap(r);
     }
     /* The callee may free R: nothing of it is touched afterwards. */
@@ -173,7 +173,7 @@ static int add_streams(struct relay *r, int stdio[3], uint64_t limit, int notice
     return 0;
 }
 
-int relay_start(sd_event *event, int stdio[3], uint64_t limit, relay_fn fn, void *userdata,
+int relay_start(struct loop *event, int stdio[3], uint64_t limit, relay_fn fn, void *userdata,
                 struct relay **ret, struct error *e)
 {
     struct relay *r = calloc(1, sizeof(*r));
@@ -195,7 +195,7 @@ int relay_start(sd_event *event, int stdio[3], uint64_t limit, relay_fn fn, void
     }
     r->notice_fd = ends[0];
     notice = ends[1];
-    code = sd_event_add_io(event, &r->source, r->notice_fd, EPOLLIN, on_notice, r);
+    code = loop_add_io(event, &r->source, r->notice_fd, EPOLLIN, on_notice, r);
     if (code < 0)
         error_sys(e, code, "output");
     else
@@ -222,7 +222,7 @@ void relay_free(struct relay *r)
 {
     if (!r)
         return;
-    sd_event_source_disable_unref(r->source);
+    loop_source_free(r->source);
     for (size_t i = 0; i < STREAMS; i++)
         if (r->pids[i] > 0)
             kill(r->pids[i], SIGKILL);

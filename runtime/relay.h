@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 
+#include "base/loop.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
 struct relay;
 
@@ -20,7 +20,7 @@ typedef void (*relay_fn)(bool exceeded, void *userdata);
 /** Puts pipes before STDIO[1] and STDIO[2], where these are not negative: they are replaced by the
  * pipes' write ends, the caller's to close once the sandbox has them. Where both lead to the same
  * pipe, file or terminal they share one, so that their bytes keep their order. */
-int relay_start(sd_event *event, int stdio[3], uint64_t limit, relay_fn fn, void *userdata,
+int relay_start(struct loop *event, int stdio[3], uint64_t limit, relay_fn fn, void *userdata,
                 struct relay **ret, struct error *e);
 
 /** Whether it is over: FN was called for the end. */

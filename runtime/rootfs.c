@@ -114,7 +114,10 @@ static int overlay_by_path(const struct overlay *o, struct error *e)
 
 int overlay_mount(const struct host *h, const struct overlay *o, struct error *e)
 {
-    return h->overlay_by_fd ? overlay_by_fd(o, e) : overlay_by_path(o, e);
+    int r = h->overlay_by_fd ? overlay_by_fd(o, e) : -EINVAL;
+
+    /* Who knows it only from hostns_probe_little() may be wrong. */
+    return r == -EINVAL ? overlay_by_path(o, e) : r;
 }
 
 int make_owned_dir(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid, struct error *e)

@@ -67,12 +67,12 @@ static void lease_drop(struct lease *l)
 
 static void report(struct sandbox *s);
 
-static int on_ports_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_ports_timer(struct loop_source *source, uint64_t usec, void *userdata)
 {
     struct sandbox *s = userdata;
 
     (void)source, (void)usec;
-    s->report_source = sd_event_source_disable_unref(s->report_source);
+    s->report_source = loop_source_free(s->report_source);
     report(s);
     return 0;
 }
@@ -88,8 +88,8 @@ static bool wait_for_ports(struct sandbox *s)
     if (s->ports_until_usec == 0)
         s->ports_until_usec = now + PORTS_USEC_MAX;
     return now < s->ports_until_usec &&
-           sd_event_add_time_relative(s->host->event, &s->report_source, CLOCK_MONOTONIC,
-                                      PORTS_LOOK_USEC, 0, on_ports_timer, s) >= 0;
+           loop_add_time_relative(s->host->event, &s->report_source, PORTS_LOOK_USEC,
+                                  on_ports_timer, s) >= 0;
 }
 
 static void report(struct sandbox *s)
@@ -221,9 +221,9 @@ static void finish(struct sandbox *s)
     struct child_status failure;
     bool failed = read_status(s, &failure);
 
-    s->exit_source = sd_event_source_disable_unref(s->exit_source);
-    s->empty_source = sd_event_source_disable_unref(s->empty_source);
-    s->timeout_source = sd_event_source_disable_unref(s->timeout_source);
+    s->exit_source = loop_source_free(s->exit_source);
+    s->empty_source = loop_source_free(s->empty_source);
+    s->timeout_source = loop_source_free(s->timeout_source);
     s->report.wall_usec = s->ended_usec - s->released_usec;
     limits_verdict(s->limits, s->wait_code, s->wait_status, &s->report);
     read_usage(s);
@@ -241,8 +241,8 @@ static void finish(struct sandbox *s)
  * waited for. */
 static void finish_if_delivered(struct sandbox *s)
 {
-    s->empty_source = sd_event_source_disable_unref(s->empty_source);
-    s->timeout_source = sd_event_source_disable_unref(s->timeout_source);
+    s->empty_source = loop_source_free(s->empty_source);
+    s->timeout_source = loop_source_free(s->timeout_source);
     s->emptied = true;
     if (s->relay && !relay_is_over(s->relay) && !limits_ended_it(s->limits))
         return;
@@ -261,7 +261,7 @@ void sandbox_on_output(bool exceeded, void *userdata)
         finish(s);
 }
 
-static int on_empty(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int on_empty(struct loop_source *source, int fd, uint32_t events, void *userdata)
 {
     struct sandbox *s = userdata;
 
@@ -271,7 +271,7 @@ static int on_empty(sd_event_source *source, int fd, uint32_t events, void *user
     return 0;
 }
 
-static int on_ending_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_ending_timeout(struct loop_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
     finish_if_delivered(userdata);
@@ -281,12 +281,12 @@ static int on_ending_timeout(sd_event_source *source, uint64_t usec, void *userd
 /* Watches for the cgroup to become empty. */
 static int watch_strays(struct sandbox *s)
 {
-    int r = sd_event_add_io(s->host->event, &s->empty_source, cgroup_events_fd(s->cgroup), EPOLLPRI,
-                            on_empty, s);
+    int r = loop_add_io(s->host->event, &s->empty_source, cgroup_events_fd(s->cgroup), EPOLLPRI,
+                        on_empty, s);
 
     if (r >= 0)
-        r = sd_event_add_time_relative(s->host->event, &s->timeout_source, CLOCK_MONOTONIC,
-                                       ENDING_USEC_MAX, 0, on_ending_timeout, s);
+        r = loop_add_time_relative(s->host->event, &s->timeout_source, ENDING_USEC_MAX,
+                                   on_ending_timeout, s);
     return r;
 }
 
@@ -294,7 +294,7 @@ static int watch_strays(struct sandbox *s)
 /* The child that was never released goes at once: its end of the go pipe closes. */
 static void abandon(struct sandbox *s)
 {
-    s->exit_source = sd_event_source_disable_unref(s->exit_source);
+    s->exit_source = loop_source_free(s->exit_source);
     if (s->pid <= 0)
         return;
     kill(s->pid, SIGKILL);
@@ -303,12 +303,12 @@ static void abandon(struct sandbox *s)
     s->pid = 0;
 }
 
-static int on_start_failed(sd_event_source *source, void *userdata)
+static int on_start_failed(struct loop_source *source, void *userdata)
 {
     struct sandbox *s = userdata;
 
     (void)source;
-    s->report_source = sd_event_source_disable_unref(s->report_source);
+    s->report_source = loop_source_free(s->report_source);
     report(s);
     return 0;
 }
@@ -318,7 +318,7 @@ static int report_failed_start(struct sandbox *s)
 {
     abandon(s);
     s->report.verdict = s->kill_requested ? SANDBOX_KILLED : SANDBOX_START_FAILED;
-    return sd_event_add_defer(s->host->event, &s->report_source, on_start_failed, s);
+    return loop_add_defer(s->host->event, &s->report_source, on_start_failed, s);
 }
 
 /* Without the children: theirs ends when it is seen to have ended. */
@@ -335,7 +335,7 @@ static void kill_one(struct sandbox *s)
         s->kill_requested = true;
         start_cancel(s);
         if (report_failed_start(s) < 0)
-            sd_event_exit(s->host->event, -ENOMEM);
+            loop_exit(s->host->event, -ENOMEM);
     }
 }
 
@@ -361,7 +361,7 @@ void sandbox_signal(struct sandbox *s, int number)
         (void)syscall(SYS_pidfd_send_signal, s->pidfd, number, NULL, 0);
 }
 
-int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
+int sandbox_on_exit(struct loop_source *source, int fd, uint32_t events, void *userdata)
 {
     struct sandbox *s = userdata;
     struct rusage used = {0};
@@ -380,7 +380,7 @@ int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *user
     s->wait_status = info.si_status;
     s->pid = 0;
     s->state = SANDBOX_ENDING;
-    s->exit_source = sd_event_source_disable_unref(s->exit_source);
+    s->exit_source = loop_source_free(s->exit_source);
     limits_first_exited(s->limits);
     kill_children(s);
     /* With the first process its pid namespace is dead: as a rule nothing is left. */
@@ -493,10 +493,10 @@ void sandbox_free(struct sandbox *s)
     if (s->spare)
         spare_free(s->spare);
     unlink_from_family(s);
-    sd_event_source_disable_unref(s->exit_source);
-    sd_event_source_disable_unref(s->empty_source);
-    sd_event_source_disable_unref(s->timeout_source);
-    sd_event_source_disable_unref(s->report_source);
+    loop_source_free(s->exit_source);
+    loop_source_free(s->empty_source);
+    loop_source_free(s->timeout_source);
+    loop_source_free(s->report_source);
     relay_free(s->relay);
     if (s->copier)
         copier_free(s->copier);

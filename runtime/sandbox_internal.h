@@ -61,7 +61,7 @@ struct sandbox {
     int mnt_ns_fd; /* so that the process's end does not have to wait for that of its mounts */
     int status_fd;
     int go_fd;
-    sd_event_source *exit_source, *empty_source, *timeout_source, *report_source;
+    struct loop_source *exit_source, *empty_source, *timeout_source, *report_source;
     int wait_code, wait_status; /* si_code, si_status of the first process */
     uint64_t released_usec;
     uint64_t ended_usec;
@@ -86,4 +86,4 @@ int sandbox_keep_copies(struct sandbox *s, const struct sandbox_spec *spec);
 void sandbox_on_output(bool exceeded, void *userdata);
 
 /** Implemented by sandbox.c: the first process of S has ended (event handler of its pidfd). */
-int sandbox_on_exit(sd_event_source *source, int fd, uint32_t events, void *userdata);
+int sandbox_on_exit(struct loop_source *source, int fd, uint32_t events, void *userdata);

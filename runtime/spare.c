@@ -27,7 +27,7 @@
 
 struct spares {
     struct host *host;
-    sd_event_source *timer;
+    struct loop_source *timer;
     size_t want, n;
     struct spare *first;
 };
@@ -95,22 +95,21 @@ static int make_spare(struct spares *all)
     return 0;
 }
 
-static int rearm(struct spares *s, uint64_t usec)
+static void rearm(struct spares *s, uint64_t usec)
 {
-    int r = sd_event_source_set_time(s->timer, clock_monotonic_usec() + usec);
-
-    return r < 0 ? r : sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+    loop_source_set_time(s->timer, clock_monotonic_usec() + usec);
+    (void)loop_source_enable(s->timer, true);
 }
 
 /* One at a time, so that whatever has happened meanwhile comes first. */
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(struct loop_source *source, uint64_t usec, void *userdata)
 {
     struct spares *s = userdata;
     int r = s->host->attached > 0 ? -EBUSY : make_spare(s);
 
     (void)source, (void)usec;
     if (s->n < s->want)
-        (void)rearm(s, r < 0 ? RETRY_USEC : REFILL_USEC);
+        rearm(s, r < 0 ? RETRY_USEC : REFILL_USEC);
     return 0;
 }
 
@@ -124,14 +123,10 @@ int spares_open(struct host *h, uint32_t want, struct spares **ret, struct error
     s->host = h;
     s->want = MIN(want, (uint32_t)SPARES_MAX);
     if (s->want > 0) {
-        r = sd_event_add_time_relative(h->event, &s->timer, CLOCK_MONOTONIC, REFILL_USEC, 0,
-                                       on_timer, s);
-        if (r >= 0)
-            r = sd_event_source_set_priority(s->timer, SD_EVENT_PRIORITY_IDLE);
-        if (r < 0) {
-            sd_event_source_disable_unref(s->timer);
+        r = loop_add_time_relative(h->event, &s->timer, REFILL_USEC, on_timer, s);
+        if (r < 0)
             return error_sys(e, r, "spares");
-        }
+        loop_source_set_priority(s->timer, LOOP_IDLE);
     }
     *ret = TAKE_PTR(s);
     return 0;
@@ -141,7 +136,7 @@ void spares_close(struct spares *s)
 {
     struct spare *one;
 
-    sd_event_source_disable_unref(s->timer);
+    loop_source_free(s->timer);
     while ((one = s->first)) {
         s->first = one->next;
         spare_free(one);
@@ -164,7 +159,7 @@ struct spare *spares_take(struct spares *s)
 
     if (s->want == 0)
         return NULL;
-    (void)rearm(s, REFILL_USEC);
+    rearm(s, REFILL_USEC);
     while ((one = s->first)) {
         s->first = one->next;
         s->n--;

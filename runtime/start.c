@@ -116,6 +116,15 @@ static int make_disk(struct sandbox *s, const struct sandbox_limits *limits, str
     return 0;
 }
 
+/* Who stays behind when we are killed, and closes what has to be waited for; see janitor.h for whom
+ * that is worth a process. */
+static int want_janitor(struct sandbox *s, struct error *e)
+{
+    if (s->start->plan.spec->init && s->host->made == 1)
+        return 0;
+    return janitor_start(s->host->janitor, e);
+}
+
 /* A spare's, where there is one, whose name then is the sandbox's. The parent's network cannot be
  * entered later than by the clone (clone_into_network()). */
 static int make_cgroup(struct sandbox *s, const struct sandbox_limits *limits, struct error *e)
@@ -136,6 +145,9 @@ static int make_places(struct sandbox *s, struct error *e)
 
     if (r < 0)
         return fail(s, "limits", r);
+    r = want_janitor(s, e);
+    if (r < 0)
+        return fail(s, "janitor", r);
     r = take_ids(s, e);
     if (r < 0)
         return fail(s, "id range", r);
@@ -399,7 +411,7 @@ static int launch(struct sandbox *s, struct error *e)
 /* Starts the clocks and lets the child go. */
 static int release(struct sandbox *s, struct error *e)
 {
-    int r = sd_event_add_io(s->host->event, &s->exit_source, s->pidfd, EPOLLIN, sandbox_on_exit, s);
+    int r = loop_add_io(s->host->event, &s->exit_source, s->pidfd, EPOLLIN, sandbox_on_exit, s);
 
     if (r < 0) {
         error_sys(e, r, "watch the process");

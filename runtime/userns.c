@@ -6,7 +6,7 @@
 #include "runtime/sandbox.h"
 #include "weaken.h"
 
-#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -151,46 +151,50 @@ int id_range_map(int proc_fd, pid_t pid, uint32_t base, struct error *e)
     return write_map(proc_fd, pid, map, e);
 }
 
+/* What the holder has of its own; it makes a handful of system calls. */
+#define HOLDER_STACK ((size_t)16 << 10)
+
+static int hold(void *launcher)
+{
+    sigset_t all;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The launcher may have died before that. Its sockets must end with it, so they are not kept
+     * either. */
+    if (getppid() != (pid_t)(intptr_t)launcher || close_range(0, ~0U, 0) < 0)
+        _exit(1);
+    sigfillset(&all);
+    for (;;)
+        sigsuspend(&all);
+}
+
 /* A process in a new user namespace that waits to be killed: the namespace needs one while it is
- * mapped and opened. */
-static int clone_holder(int *ret_pidfd)
+ * mapped and opened. A copy of the launcher's memory would take ten times as long to make and to
+ * take down as all the rest, so it runs in the launcher's own, on STACK; it runs nothing but the
+ * above, and is gone before STACK is. */
+static int clone_holder(char *stack, int *ret_pidfd)
 {
     int pidfd = -EBADF;
-    struct clone_args args = {
-        .flags = CLONE_NEWUSER | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    const pid_t launcher = getpid();
-    long pid = syscall(SYS_clone3, &args, sizeof(args));
+    int pid = clone(hold, stack + HOLDER_STACK, CLONE_VM | CLONE_NEWUSER | CLONE_PIDFD | SIGCHLD,
+                    (void *)(intptr_t)getpid(), &pidfd);
 
     if (pid < 0)
         return -errno;
-    if (pid == 0) {
-        sigset_t all;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        /* The launcher may have died before that. Its sockets must end with it, so they are not
-         * kept either. */
-        if (getppid() != launcher || close_range(0, ~0U, 0) < 0)
-            _exit(1);
-        sigfillset(&all);
-        for (;;)
-            sigsuspend(&all);
-    }
     *ret_pidfd = pidfd;
-    return (int)pid;
+    return pid;
 }
 
 static int make_userns(const char *map, struct error *e)
 {
     _cleanup_close_ int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _Alignas(16) char stack[HOLDER_STACK];
     _cleanup_close_ int pidfd = -EBADF;
     char path[32];
     int pid, fd, r;
 
     if (proc_fd < 0)
         return error_sys(e, -errno, "open /proc");
-    pid = clone_holder(&pidfd);
+    pid = clone_holder(stack, &pidfd);
     if (pid < 0)
         return error_sys(e, pid, "make a user namespace");
     r = write_map(proc_fd, pid, map, e);

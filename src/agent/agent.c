@@ -222,7 +222,7 @@ void agent_handle_event(struct agent *a, struct launcher_event *event)
         student_connected(s, event->result, TAKE_FD(event->fd));
 }
 
-static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_launcher(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct agent *a = userdata;
     struct error e = ERROR_INIT;
@@ -236,7 +236,7 @@ static int on_launcher(sd_event_source *source, int fd, uint32_t revents, void *
     }
     if (r < 0) {
         log_error("the launcher is gone: %s", e.text[0] ? e.text : strerror(-r));
-        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        loop_source_enable(source, false);
         agent_leave(a, r);
     }
     return 0;
@@ -286,11 +286,11 @@ static void on_lost(void *userdata)
 
 static int prepare_loop(struct agent *a, struct error *e)
 {
-    int r = sd_event_new(&a->event);
+    int r = loop_new(&a->event);
 
     if (r >= 0)
-        r = sd_event_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN,
-                            on_launcher, a);
+        r = loop_add_io(a->event, &a->launcher_source, launcher_fd(a->launcher), EPOLLIN,
+                        on_launcher, a);
     if (r < 0)
         return error_sys(e, r, "event loop");
     r = agent_watch_signals(a, e);
@@ -325,7 +325,7 @@ int agent_open(const struct agent_config *config, struct agent **ret, struct err
     if (!a)
         return error_sys(e, -ENOMEM, "agent");
     a->config = config;
-    a->lock_fd = a->store_lock_fd = -EBADF;
+    a->lock_fd = a->store_lock_fd = a->images_fd = -EBADF;
     r = wire_generation_parse(config->protocol, &a->protocol);
     if (r < 0)
         return error_set(e, r, "there is no protocol \"%s\"", config->protocol);
@@ -371,17 +371,18 @@ void agent_close(struct agent *a)
         job_abandon(a->jobs);
     if (a->link)
         link_close(a->link, LINGER_MSEC);
-    sd_event_source_disable_unref(a->launcher_source);
-    sd_event_source_disable_unref(a->sigterm_source);
-    sd_event_source_disable_unref(a->sigint_source);
-    sd_event_source_disable_unref(a->drain_timer);
+    loop_source_free(a->launcher_source);
+    loop_source_free(a->sigterm_source);
+    loop_source_free(a->sigint_source);
+    loop_source_free(a->drain_timer);
     reload_end(a);
     if (a->launcher)
         launcher_stop(a->launcher);
     ports_close(&a->ports);
     if (a->context)
         zmq_ctx_term(a->context);
-    sd_event_unref(a->event);
+    loop_source_free(a->watchdog_timer);
+    loop_unref(a->event);
     environments_clear(&a->environments);
     buffer_clear(&a->announced);
     if (a->store)
@@ -392,7 +393,7 @@ void agent_close(struct agent *a)
     free(a);
 }
 
-sd_event *agent_event(struct agent *a)
+struct loop *agent_event(struct agent *a)
 {
     return a->event;
 }
@@ -418,7 +419,7 @@ int agent_run(struct agent *a, struct error *e)
     if (r < 0)
         return r;
     service_ready(a);
-    r = sd_event_loop(a->event);
+    r = loop_serve(a->event);
     if (r < 0)
         return error_sys(e, r, "event loop");
     return a->status < 0 ? error_set(e, a->status, "the launcher ended unexpectedly") : 0;

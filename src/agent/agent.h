@@ -7,7 +7,7 @@
 
 #include "config/agent_config.h"
 
-#include <systemd/sd-event.h>
+#include "base/loop.h"
 
 struct agent;
 
@@ -20,7 +20,7 @@ void agent_close(struct agent *a);
 DEFINE_CLEANUP(struct agent, agent_close)
 
 /** The loop, for a built-in backend (grade) to join before agent_run(). Owned by A. */
-sd_event *agent_event(struct agent *a);
+struct loop *agent_event(struct agent *a);
 /** The ZeroMQ context, so that inproc:// addresses reach the agent. Owned by A. */
 void *agent_context(struct agent *a);
 

@@ -72,7 +72,7 @@ struct agent {
     const struct agent_config *config;
     enum wire_generation protocol; /* of the backend */
     const struct wire_rules *rules;
-    sd_event *event;
+    struct loop *event;
     void *context;
     struct image_store *store;
     struct environment_types types;
@@ -85,8 +85,9 @@ struct agent {
     void *on_reload_data;
     struct launcher *launcher;
     struct ports ports;
-    sd_event_source *launcher_source, *sigterm_source, *sigint_source, *sighup_source;
-    sd_event_source *drain_timer, *images_source, *settle_timer;
+    struct loop_source *launcher_source, *sigterm_source, *sigint_source, *sighup_source;
+    int images_fd; /* an inotify(7) of the store */
+    struct loop_source *drain_timer, *images_source, *settle_timer;
     struct link *link;
     struct job *jobs;
     size_t n_jobs;
@@ -99,6 +100,8 @@ struct agent {
     size_t n_slot_cpus;
     int lock_fd, store_lock_fd;
     bool service;  /* tells the service manager how it is */
+    uint64_t watchdog_usec;
+    struct loop_source *watchdog_timer; /* NULL: none is wanted */
     bool draining; /* leaving when the last job has ended */
     bool stopping;
     int status; /* why agent_run() ended */

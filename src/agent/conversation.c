@@ -12,8 +12,8 @@
 #define QUEUE_MAX (WIRE_FRAME_MAX + ((size_t)1 << 20))
 
 struct conversation {
-    sd_event *event;
-    sd_event_source *in_source, *out_source;
+    struct loop *event;
+    struct loop_source *in_source, *out_source;
     int in_fd, out_fd; /* we write to in_fd (its stdin), read from out_fd (its stdout) */
     struct buffer queue;
     size_t sent; /* bytes of the queue's front that are gone already */
@@ -60,14 +60,14 @@ static int read_chunk(struct conversation *c)
     return 1;
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_readable(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct conversation *c = userdata;
 
     (void)fd, (void)revents;
     for (int i = 0; i < CHUNKS_PER_ROUND && read_chunk(c); i++)
         ;
-    return c->ended ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
+    return c->ended ? loop_source_enable(source, false) : 0;
 }
 
 /* Writes what the pipe takes; 0 when the queue is empty or the reader is gone, 1 when something is
@@ -89,26 +89,26 @@ static int write_queue(struct conversation *c)
     return 0;
 }
 
-static int on_writable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_writable(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     (void)fd, (void)revents;
     if (write_queue(userdata) > 0)
         return 0;
-    return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return loop_source_enable(source, false);
 }
 
 static int watch(struct conversation *c, struct error *e)
 {
-    int r = sd_event_add_io(c->event, &c->out_source, c->out_fd, EPOLLIN, on_readable, c);
+    int r = loop_add_io(c->event, &c->out_source, c->out_fd, EPOLLIN, on_readable, c);
 
     if (r >= 0)
-        r = sd_event_add_io(c->event, &c->in_source, c->in_fd, EPOLLOUT, on_writable, c);
+        r = loop_add_io(c->event, &c->in_source, c->in_fd, EPOLLOUT, on_writable, c);
     if (r >= 0)
-        r = sd_event_source_set_enabled(c->in_source, SD_EVENT_OFF);
+        r = loop_source_enable(c->in_source, false);
     return r < 0 ? error_sys(e, r, "watching the container's pipes") : 0;
 }
 
-int conversation_open(sd_event *event, enum frame_order order, size_t frame_max,
+int conversation_open(struct loop *event, enum frame_order order, size_t frame_max,
                       const struct conversation_callbacks *callbacks, void *userdata,
                       int container_fds[2], struct conversation **ret, struct error *e)
 {
@@ -151,8 +151,8 @@ int conversation_open(sd_event *event, enum frame_order order, size_t frame_max,
 
 void conversation_close(struct conversation *c)
 {
-    sd_event_source_disable_unref(c->in_source);
-    sd_event_source_disable_unref(c->out_source);
+    loop_source_free(c->in_source);
+    loop_source_free(c->out_source);
     safe_close(c->in_fd);
     safe_close(c->out_fd);
     buffer_clear(&c->queue);
@@ -167,7 +167,7 @@ int conversation_send(struct conversation *c, const struct buffer *bytes)
     if (r < 0)
         return r;
     if (write_queue(c) > 0)
-        return sd_event_source_set_enabled(c->in_source, SD_EVENT_ON);
+        return loop_source_enable(c->in_source, true);
     return 0;
 }
 

@@ -8,7 +8,7 @@
 
 #include "wire/frame.h"
 
-#include <systemd/sd-event.h>
+#include "base/loop.h"
 
 struct conversation;
 
@@ -20,7 +20,7 @@ struct conversation_callbacks {
 
 /** Makes the pipes. CONTAINER_FDS get the container's ends (0, 1), the caller's to close; they are
  * plain blocking pipes. A frame longer than FRAME_MAX from the container is refused. */
-int conversation_open(sd_event *event, enum frame_order order, size_t frame_max,
+int conversation_open(struct loop *event, enum frame_order order, size_t frame_max,
                       const struct conversation_callbacks *callbacks, void *userdata,
                       int container_fds[2], struct conversation **ret, struct error *e);
 void conversation_close(struct conversation *c);

@@ -38,10 +38,10 @@ void agent_leave(struct agent *a, int status)
         job_end(a->jobs, "crash", TEXT_RESTARTED);
     }
     say_goodbye(a);
-    sd_event_exit(a->event, 0);
+    loop_exit(a->event, 0);
 }
 
-static int on_drained(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_drained(struct loop_source *source, uint64_t usec, void *userdata)
 {
     struct agent *a = userdata;
 
@@ -51,7 +51,8 @@ static int on_drained(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int on_signal(struct loop_source *source, const struct signalfd_siginfo *info,
+                     void *userdata)
 {
     struct agent *a = userdata;
     uint64_t end = clock_monotonic_usec() + a->config->drain_seconds * USEC_PER_SEC;
@@ -59,7 +60,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source;
     if (info->ssi_signo == SIGINT || a->draining || a->n_jobs == 0 ||
         a->config->drain_seconds == 0 ||
-        sd_event_add_time(a->event, &a->drain_timer, CLOCK_MONOTONIC, end, 0, on_drained, a) < 0) {
+        loop_add_time(a->event, &a->drain_timer, end, on_drained, a) < 0) {
         log_info("signal %u: leaving", info->ssi_signo);
         agent_leave(a, 0);
         return 0;
@@ -81,9 +82,9 @@ int agent_watch_signals(struct agent *a, struct error *e)
     sigaddset(&mask, SIGINT);
     r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
     if (r == 0)
-        r = sd_event_add_signal(a->event, &a->sigterm_source, SIGTERM, on_signal, a);
+        r = loop_add_signal(a->event, &a->sigterm_source, SIGTERM, on_signal, a);
     if (r >= 0)
-        r = sd_event_add_signal(a->event, &a->sigint_source, SIGINT, on_signal, a);
+        r = loop_add_signal(a->event, &a->sigint_source, SIGINT, on_signal, a);
     signal(SIGPIPE, SIG_IGN);
     return r < 0 ? error_sys(e, r, "signals") : 0;
 }

@@ -12,19 +12,17 @@
 /* ZeroMQ connects again by itself, and sends on the new connection what was left of the old one, in
  * front of any hello. It must not do so before we have noticed the break and closed the socket. */
 #define RECONNECT_MSEC 1000
-/* sd-event's own, a quarter of a second, would lie between the rounds of a flood. */
-#define ACCURACY_USEC 1
 /* Frames handled in one round of the event loop, so that a flood does not starve timers and
  * containers. */
 #define FRAMES_PER_ROUND 64
 
 struct link {
-    sd_event *event;
+    struct loop *event;
     void *context, *socket; /* socket NULL while lost */
     char *address;
     struct link_callbacks callbacks;
     void *userdata;
-    sd_event_source *io, *monitor_io, *post, *timer;
+    struct loop_source *io, *monitor_io, *post, *timer;
     void *monitor;       /* PAIR that tells of the connection (zmq_socket_monitor(3)) */
     unsigned generation; /* of the monitor's address */
     uint64_t last_seen, backoff;
@@ -36,8 +34,8 @@ static void disconnect(struct link *l, int linger_msec)
 {
     int none = 0;
 
-    l->io = sd_event_source_disable_unref(l->io);
-    l->monitor_io = sd_event_source_disable_unref(l->monitor_io);
+    l->io = loop_source_free(l->io);
+    l->monitor_io = loop_source_free(l->monitor_io);
     /* The monitor is stopped before its reader goes: ZeroMQ's thread would wait for one for ever.
      */
     if (l->socket)
@@ -82,7 +80,7 @@ static void look(struct link *l)
     }
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_io(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     (void)source, (void)fd, (void)revents;
     look(userdata);
@@ -108,7 +106,7 @@ static void lose(struct link *l, const char *why)
         l->heard ? LINK_BACKOFF_FIRST_USEC : MIN(l->backoff * 2, LINK_BACKOFF_LONGEST_USEC);
     log_warning("backend %s: %s; connecting again in %.1f s", l->address, why,
                 (double)l->backoff / (double)USEC_PER_SEC);
-    sd_event_source_set_time(l->timer, clock_monotonic_usec() + l->backoff);
+    loop_source_set_time(l->timer, clock_monotonic_usec() + l->backoff);
     l->callbacks.lost(l->userdata);
 }
 
@@ -130,7 +128,7 @@ static bool has_broken(struct link *l)
     return broken;
 }
 
-static int on_post(sd_event_source *source, void *userdata)
+static int on_post(struct loop_source *source, void *userdata)
 {
     struct link *l = userdata;
 
@@ -141,12 +139,12 @@ static int on_post(sd_event_source *source, void *userdata)
         look(l);
     /* Frames left over wait for no edge of the descriptor: come back by the timer at once. */
     if (is_readable(l))
-        sd_event_source_set_time(l->timer, clock_monotonic_usec());
+        loop_source_set_time(l->timer, clock_monotonic_usec());
     return 0;
 }
 
 /* What the monitor says is looked at after every round of the loop. */
-static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_monitor(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     (void)source, (void)fd, (void)revents, (void)userdata;
     return 0;
@@ -167,7 +165,7 @@ static int watch_connection(struct link *l)
         return -errno;
     /* Reading until there is nothing is what makes it ring. */
     l->broken = has_broken(l);
-    return sd_event_add_io(l->event, &l->monitor_io, fd, EPOLLIN, on_monitor, l);
+    return loop_add_io(l->event, &l->monitor_io, fd, EPOLLIN, on_monitor, l);
 }
 
 static int set_options(void *socket)
@@ -219,7 +217,7 @@ static int connect_backend(struct link *l, struct error *e)
                          zmq_strerror(errno));
     if (zmq_getsockopt(l->socket, ZMQ_FD, &fd, &size) < 0)
         return error_set(e, -errno, "zmq_getsockopt: %s", zmq_strerror(errno));
-    r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
+    r = loop_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
     if (r < 0)
         return error_sys(e, r, "watching the backend's socket");
     r = watch_connection(l);
@@ -234,24 +232,24 @@ static int connect_backend(struct link *l, struct error *e)
     return 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(struct loop_source *source, uint64_t usec, void *userdata)
 {
     struct link *l = userdata;
     struct error e = ERROR_INIT;
     uint64_t now = clock_monotonic_usec();
 
     (void)usec;
-    sd_event_source_set_time(source, now + HEARTBEAT_USEC);
+    loop_source_set_time(source, now + HEARTBEAT_USEC);
     if (l->socket && now - l->last_seen > LINK_SILENCE_USEC) {
         lose(l, "nothing heard for 10 s");
     } else if (!l->socket && connect_backend(l, &e) < 0) {
         log_error("%s", e.text);
         disconnect(l, 0);
     }
-    return sd_event_source_set_enabled(source, SD_EVENT_ON);
+    return loop_source_enable(source, true);
 }
 
-int link_open(sd_event *event, void *context, const char *address,
+int link_open(struct loop *event, void *context, const char *address,
               const struct link_callbacks *callbacks, void *userdata, struct link **ret,
               struct error *e)
 {
@@ -272,11 +270,10 @@ int link_open(sd_event *event, void *context, const char *address,
     }
     r = connect_backend(l, e);
     if (r == 0) {
-        r = sd_event_add_post(event, &l->post, on_post, l);
+        r = loop_add_post(event, &l->post, on_post, l);
         if (r >= 0)
-            r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC,
-                                  clock_monotonic_usec() + HEARTBEAT_USEC, ACCURACY_USEC, on_timer,
-                                  l);
+            r = loop_add_time(event, &l->timer, clock_monotonic_usec() + HEARTBEAT_USEC, on_timer,
+                              l);
         if (r < 0)
             error_sys(e, r, "timer of the link");
     }
@@ -291,8 +288,8 @@ int link_open(sd_event *event, void *context, const char *address,
 void link_close(struct link *l, int linger_msec)
 {
     disconnect(l, linger_msec);
-    sd_event_source_disable_unref(l->post);
-    sd_event_source_disable_unref(l->timer);
+    loop_source_free(l->post);
+    loop_source_free(l->timer);
     free(l->address);
     free(l);
 }

@@ -10,9 +10,9 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
+#include "base/loop.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
 /** Silence after which the backend counts as gone (it pings every second). */
 #define LINK_SILENCE_USEC (10 * 1000000ULL)
@@ -34,7 +34,7 @@ struct link_callbacks {
 
 /** Connects to ADDRESS with sockets of CONTEXT (zmq_ctx_new(3), the caller's, outlives the link).
  * Connecting is asynchronous: an error here is a malformed address. */
-int link_open(sd_event *event, void *context, const char *address,
+int link_open(struct loop *event, void *context, const char *address,
               const struct link_callbacks *callbacks, void *userdata, struct link **ret,
               struct error *e);
 /** Closes; what was sent is given up to LINGER_MSEC to leave. */

@@ -14,7 +14,7 @@
 struct one_job_backend {
     const struct one_job *job;
     void *socket;
-    sd_event_source *io, *post, *timer;
+    struct loop_source *io, *post, *timer;
     uint8_t agent[ADDRESS_MAX];
     size_t agent_size; /* 0 until it has said hello */
     bool given, over;
@@ -74,7 +74,7 @@ static bool receive(struct one_job_backend *b)
     return true;
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_io(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     (void)source, (void)fd, (void)revents;
     while (receive(userdata))
@@ -82,7 +82,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
     return 0;
 }
 
-static int on_post(sd_event_source *source, void *userdata)
+static int on_post(struct loop_source *source, void *userdata)
 {
     (void)source;
     while (receive(userdata))
@@ -90,7 +90,7 @@ static int on_post(sd_event_source *source, void *userdata)
     return 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(struct loop_source *source, uint64_t usec, void *userdata)
 {
     _cleanup_buffer_ struct buffer ping = {0};
     struct one_job_backend *b = userdata;
@@ -98,11 +98,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     if (b->agent_size > 0 && backend_encode_ping(b->job->protocol, &ping) == 0)
         send_frame(b, ping.data, ping.size);
-    sd_event_source_set_time(source, clock_monotonic_usec() + USEC_PER_SEC);
-    return sd_event_source_set_enabled(source, SD_EVENT_ON);
+    loop_source_set_time(source, clock_monotonic_usec() + USEC_PER_SEC);
+    return loop_source_enable(source, true);
 }
 
-int one_job_open(sd_event *event, void *context, const char *address, const struct one_job *job,
+int one_job_open(struct loop *event, void *context, const char *address, const struct one_job *job,
                  struct one_job_backend **ret, struct error *e)
 {
     _cleanup_(one_job_close_p) struct one_job_backend *b = calloc(1, sizeof(*b));
@@ -116,12 +116,11 @@ int one_job_open(sd_event *event, void *context, const char *address, const stru
     if (!b->socket || zmq_bind(b->socket, address) < 0 ||
         zmq_getsockopt(b->socket, ZMQ_FD, &fd, &size) < 0)
         return error_set(e, -errno, "cannot bind %s: %s", address, zmq_strerror(errno));
-    r = sd_event_add_io(event, &b->io, fd, EPOLLIN, on_io, b);
+    r = loop_add_io(event, &b->io, fd, EPOLLIN, on_io, b);
     if (r >= 0)
-        r = sd_event_add_post(event, &b->post, on_post, b);
+        r = loop_add_post(event, &b->post, on_post, b);
     if (r >= 0)
-        r = sd_event_add_time(event, &b->timer, CLOCK_MONOTONIC,
-                              clock_monotonic_usec() + USEC_PER_SEC, 0, on_timer, b);
+        r = loop_add_time(event, &b->timer, clock_monotonic_usec() + USEC_PER_SEC, on_timer, b);
     if (r < 0)
         return error_sys(e, r, "watching %s", address);
     *ret = TAKE_PTR(b);
@@ -132,9 +131,9 @@ void one_job_close(struct one_job_backend *b)
 {
     int linger = 0;
 
-    sd_event_source_disable_unref(b->io);
-    sd_event_source_disable_unref(b->post);
-    sd_event_source_disable_unref(b->timer);
+    loop_source_free(b->io);
+    loop_source_free(b->post);
+    loop_source_free(b->timer);
     if (b->socket) {
         zmq_setsockopt(b->socket, ZMQ_LINGER, &linger, sizeof(linger));
         zmq_close(b->socket);

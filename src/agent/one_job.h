@@ -5,7 +5,7 @@
 
 #include "wire/backend_side.h"
 
-#include <systemd/sd-event.h>
+#include "base/loop.h"
 
 struct one_job {
     enum wire_generation protocol;
@@ -20,7 +20,7 @@ struct one_job_backend;
 
 /** Binds a ROUTER to ADDRESS ("inproc://..." or "ipc://...") of CONTEXT and gives JOB (must outlive
  * the backend) to the first agent that says hello. */
-int one_job_open(sd_event *event, void *context, const char *address, const struct one_job *job,
+int one_job_open(struct loop *event, void *context, const char *address, const struct one_job *job,
                  struct one_job_backend **ret, struct error *e);
 void one_job_close(struct one_job_backend *b);
 DEFINE_CLEANUP(struct one_job_backend, one_job_close)

@@ -86,23 +86,28 @@ static void reload_environments(struct agent *a, bool configured)
         reload_idle(a);
 }
 
-static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_settled(struct loop_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
     reload_environments(userdata, false);
     return 0;
 }
 
-static int on_images(sd_event_source *source, const struct inotify_event *event, void *userdata)
+/* What has happened does not matter: the store is read anew. */
+static int on_images(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
+    _Alignas(struct inotify_event) char events[4096];
     struct agent *a = userdata;
 
-    (void)source, (void)event;
-    sd_event_source_set_time(a->settle_timer, clock_monotonic_usec() + SETTLE_USEC);
-    return sd_event_source_set_enabled(a->settle_timer, SD_EVENT_ONESHOT);
+    (void)source, (void)revents;
+    while (read(fd, events, sizeof(events)) > 0)
+        ;
+    loop_source_set_time(a->settle_timer, clock_monotonic_usec() + SETTLE_USEC);
+    return loop_source_enable(a->settle_timer, true);
 }
 
-static int on_sighup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int on_sighup(struct loop_source *source, const struct signalfd_siginfo *info,
+                     void *userdata)
 {
     struct agent *a = userdata;
 
@@ -120,6 +125,19 @@ static int on_sighup(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
+static int watch_images(struct agent *a)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", image_store_images_fd(a->store));
+    a->images_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (a->images_fd < 0 ||
+        inotify_add_watch(a->images_fd, path,
+                          IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE) < 0)
+        return -errno;
+    return loop_add_io(a->event, &a->images_source, a->images_fd, EPOLLIN, on_images, a);
+}
+
 int reload_watch(struct agent *a, struct error *e)
 {
     sigset_t mask;
@@ -129,22 +147,21 @@ int reload_watch(struct agent *a, struct error *e)
     sigaddset(&mask, SIGHUP);
     r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
     if (r == 0)
-        r = sd_event_add_signal(a->event, &a->sighup_source, SIGHUP, on_sighup, a);
+        r = loop_add_signal(a->event, &a->sighup_source, SIGHUP, on_sighup, a);
     if (r >= 0)
-        r = sd_event_add_time(a->event, &a->settle_timer, CLOCK_MONOTONIC, 0, 0, on_settled, a);
+        r = loop_add_time(a->event, &a->settle_timer, 0, on_settled, a);
     if (r >= 0)
-        r = sd_event_source_set_enabled(a->settle_timer, SD_EVENT_OFF);
+        r = loop_source_enable(a->settle_timer, false);
     if (r >= 0)
-        r = sd_event_add_inotify_fd(a->event, &a->images_source, image_store_images_fd(a->store),
-                                    IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
-                                    on_images, a);
+        r = watch_images(a);
     return r < 0 ? error_sys(e, r, "watching the store") : 0;
 }
 
 void reload_end(struct agent *a)
 {
-    sd_event_source_disable_unref(a->sighup_source);
-    sd_event_source_disable_unref(a->settle_timer);
-    sd_event_source_disable_unref(a->images_source);
+    loop_source_free(a->sighup_source);
+    loop_source_free(a->settle_timer);
+    loop_source_free(a->images_source);
+    a->images_fd = safe_close(a->images_fd);
     forget_retired(a);
 }

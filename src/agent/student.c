@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "weaken.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -26,8 +27,6 @@
 #define ASKS_USEC (75 * USEC_PER_MSEC)
 /* How long it may take to answer our call. It is in accept() already, or on its way there. */
 #define CALL_USEC (3 * USEC_PER_SEC)
-/* Timers may be so much late, so that several can go off together. */
-#define ACCURACY_USEC USEC_PER_MSEC
 
 void student_free(struct student *s)
 {
@@ -40,8 +39,8 @@ void student_free(struct student *s)
         s->job->n_students--;
         s->job->agent->n_students--;
     }
-    sd_event_source_disable_unref(s->io);
-    sd_event_source_disable_unref(s->timer);
+    loop_source_free(s->io);
+    loop_source_free(s->timer);
     safe_close(s->fd);
     free(s->socket_id);
     free(s);
@@ -97,7 +96,7 @@ static void answer(struct student *s)
     student_free(s);
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(struct loop_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
     answer(userdata);
@@ -107,14 +106,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 /* Answers at USEC; a timer that cannot be had is one that has gone off. */
 static void answer_at(struct student *s, uint64_t usec)
 {
-    int r;
-
     if (s->timer)
-        r = sd_event_source_set_time(s->timer, usec);
-    else
-        r = sd_event_add_time(s->job->agent->event, &s->timer, CLOCK_MONOTONIC, usec, ACCURACY_USEC,
-                              on_timer, s);
-    if (r < 0)
+        loop_source_set_time(s->timer, usec);
+    else if (loop_add_time(s->job->agent->event, &s->timer, usec, on_timer, s) < 0)
         answer(s);
 }
 
@@ -294,7 +288,7 @@ void student_exited(struct student *s, const struct sandbox_report *report)
 /* What the grader says is foreign, and of no interest but that it was said: nothing of it is kept.
  * The descriptors that come with it are dropped by the kernel, since we offer no room for them
  * (unix(7)). How much is read is bounded by the deadline. */
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_readable(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct student *s = userdata;
     uint8_t data[4096];
@@ -326,7 +320,7 @@ static int listen_to_grader(struct student *s)
     if (send(s->fd, "H", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
         return -errno;
     s->deadline_usec = clock_monotonic_usec() + CALL_USEC;
-    r = sd_event_add_io(s->job->agent->event, &s->io, s->fd, EPOLLIN, on_readable, s);
+    r = loop_add_io(s->job->agent->event, &s->io, s->fd, EPOLLIN, on_readable, s);
     return r < 0 ? r : 0;
 }
 

@@ -36,7 +36,7 @@ struct student {
     int fd;     /* LISTENING: our end of the grader's socket */
     size_t heard;
     uint64_t deadline_usec;
-    sd_event_source *io, *timer;
+    struct loop_source *io, *timer;
 };
 
 /** Handles run_student of J's grader: makes a student, or answers 254 at once. */

@@ -21,7 +21,7 @@
 #define THREADS      8
 
 struct run {
-    sd_event *event;
+    struct loop *event;
     struct limits *limits;
     uint64_t ended;
 };
@@ -54,14 +54,16 @@ static int burn_in_children(uint64_t usec)
     return 0;
 }
 
-static int on_end(sd_event_source *source, const siginfo_t *si, void *userdata)
+static int on_end(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct run *r = userdata;
 
-    (void)source, (void)si;
+    (void)source, (void)revents;
+    (void)waitid(P_PIDFD, (id_t)fd, &(siginfo_t){0}, WEXITED);
     r->ended = clock_monotonic_usec();
     limits_first_exited(r->limits);
-    return sd_event_exit(r->event, 0);
+    loop_exit(r->event, 0);
+    return 0;
 }
 
 /* Microseconds beyond the limit: of CPU time, or of wall time where WALL. */
@@ -73,11 +75,12 @@ static int measure(struct cgroup_host *h, child_fn fn, uint64_t arg, bool wall, 
     struct cgroup *cg = NULL;
     struct error e = ERROR_INIT;
     uint64_t started, used = 0;
+    struct loop_source *end = NULL;
     pid_t pid;
-    int code = cgroup_create(h, "s1", &limits, &cg, &e);
+    int pidfd, code = cgroup_create(h, "s1", &limits, &cg, &e);
 
     if (code == 0)
-        code = sd_event_new(&r.event);
+        code = loop_new(&r.event);
     if (code < 0) {
         fprintf(stderr, "limit_overshoot: %s\n", e.text);
         return code;
@@ -85,18 +88,21 @@ static int measure(struct cgroup_host *h, child_fn fn, uint64_t arg, bool wall, 
     pid = spawn_in(cg, fn, arg);
     started = clock_monotonic_usec();
     code = limits_start(r.event, cg, &limits, started, &r.limits, &e);
+    pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (code == 0)
-        code = sd_event_add_child(r.event, NULL, pid, WEXITED, on_end, &r);
+        code = loop_add_io(r.event, &end, pidfd, EPOLLIN, on_end, &r);
     if (code >= 0)
-        code = sd_event_loop(r.event);
+        code = loop_serve(r.event);
     while (cgroup_is_empty(cg) != 1)
         ;
     if (code == 0)
         code = cgroup_cpu_usage(cg, &used);
     *ret = wall ? r.ended - started - LIMIT_USEC : used > LIMIT_USEC ? used - LIMIT_USEC : 0;
     limits_stop(r.limits);
+    loop_source_free(end);
+    safe_close(pidfd);
     cgroup_destroy(cg);
-    sd_event_unref(r.event);
+    loop_unref(r.event);
     return code;
 }
 

@@ -76,7 +76,7 @@ static void on_over(struct sandbox *s, const struct sandbox_report *report, void
     w->over = true;
 }
 
-static struct one run_ours(struct host *host, sd_event *event, const struct sandbox_spec *spec)
+static struct one run_ours(struct host *host, struct loop *event, const struct sandbox_spec *spec)
 {
     struct waiting w = {0};
     struct one result = {0};
@@ -86,7 +86,7 @@ static struct one run_ours(struct host *host, sd_event *event, const struct sand
     if (sandbox_start(host, 1, spec, (int[]){-1, -1, -1}, NULL, on_over, &w, &s) < 0)
         return result;
     while (!w.over)
-        if (sd_event_run(event, UINT64_MAX) < 0)
+        if (loop_run(event, UINT64_MAX) < 0)
             return result;
     result.cycle = clock_monotonic_usec() - start;
     sandbox_free(s);
@@ -99,10 +99,10 @@ static struct one run_ours(struct host *host, sd_event *event, const struct sand
 }
 
 /* Until there is one for the next round. */
-static void wait_for_spare(struct host *host, sd_event *event)
+static void wait_for_spare(struct host *host, struct loop *event)
 {
     while (spares_count(host->spares) == 0)
-        if (sd_event_run(event, UINT64_MAX) < 0)
+        if (loop_run(event, UINT64_MAX) < 0)
             return;
 }
 
@@ -123,10 +123,10 @@ static _Noreturn void serve(int which, int in, int out, const char *scratch)
     struct sandbox_spec spec = {0};
     struct error e = ERROR_INIT;
     struct host *host;
-    sd_event *event;
+    struct loop *event;
     char byte;
 
-    if (sd_event_new(&event) < 0 || host_open(&config, event, &host, &e) < 0) {
+    if (loop_new(&event) < 0 || host_open(&config, event, &host, &e) < 0) {
         fprintf(stderr, "sandbox_cycle: %s\n", e.text);
         exit(1);
     }

@@ -196,7 +196,7 @@ int harness_setup(void **state)
         fprintf(stderr, "needs /bin/busybox (package busybox-static)\n");
         exit(77);
     }
-    if (sd_event_new(&H.event) < 0)
+    if (loop_new(&H.event) < 0)
         return -1;
     return harness_open_host() < 0 ? -1 : 0;
 }
@@ -221,7 +221,7 @@ int harness_teardown(void **state)
     (void)state;
     if (H.host)
         host_close(H.host);
-    sd_event_unref(H.event);
+    loop_unref(H.event);
     /* Everything made for sandboxes goes with the host. */
     r = count_entries(H.base_fd, "scratch");
     if (r != 0)
@@ -276,7 +276,7 @@ static void start(struct run *r, const int stdio[3])
     if (sandbox_spec_validate(&r->spec, &e) < 0)
         fail_msg("%s", e.text);
     while (getenv("TEST_SPARES") && spares_count(H.host->spares) == 0)
-        assert_true(sd_event_run(H.event, 10000) >= 0);
+        assert_true(loop_run(H.event, 10000) >= 0);
     assert_int_equal(sandbox_start(H.host, 7, &r->spec, stdio, r->parent, on_over, r, &r->sandbox),
                      0);
 }
@@ -332,7 +332,7 @@ void run_until(struct run *r, const char *text)
             fail_msg(
                 "no \"%s\" in: %s (%s %s: %s)", text, r->out.size ? buffer_string(&r->out) : "",
                 sandbox_verdict_name(r->report.verdict), r->report.failed_step, r->report.error);
-        assert_true(sd_event_run(H.event, 2000) >= 0);
+        assert_true(loop_run(H.event, 2000) >= 0);
     }
 }
 
@@ -346,7 +346,7 @@ void run_wait(struct run *r)
             sandbox_free(r->sandbox); /* nothing of it may outlive the host */
             fail_msg("the sandbox hangs");
         }
-        assert_true(sd_event_run(H.event, 10000) >= 0);
+        assert_true(loop_run(H.event, 10000) >= 0);
     }
     drain(r);
 }

@@ -22,7 +22,7 @@
 enum { ROOT_STORE, ROOT_TASKS, ROOT_SHARED, ROOTS_ };
 
 struct harness {
-    sd_event *event;
+    struct loop *event;
     struct host *host;
     int base_fd;   /* the directory all of the following are in */
     int store_fd;  /* root ROOT_STORE (read-only): layer directories "image", "extra" */

@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 /* In processes that are not cmocka's: tells the place and ends the scenario. */
 #define CHECK(condition)                                                                           \
@@ -429,7 +428,7 @@ int main(void)
         return failed;
     }
     failed += cmocka_run_group_tests(unified_tests, NULL, NULL);
-    if (sd_booted() > 0)
+    if (cgroup_scope_can_be_asked())
         failed += cmocka_run_group_tests(systemd_tests, NULL, NULL);
     else
         failed += cmocka_run_group_tests(no_systemd_tests, NULL, NULL);

@@ -76,6 +76,7 @@ static void a_busy_janitor_holds_nobody_up(void **state)
         assert_int_equal(mkdirat(dir, name, 0700), 0);
     }
     assert_int_equal(janitor_open(dir, null, &j, NULL), 0);
+    assert_int_equal(janitor_start(j, NULL), 0);
     pid = find_child();
     assert_true(pid > 0);
     assert_int_equal(kill(pid, SIGSTOP), 0);

@@ -19,11 +19,13 @@
 #define MSEC USEC_PER_MSEC
 
 struct fixture {
-    sd_event *event;
+    struct loop *event;
     struct cgroup_host *host;
     struct cgroup *cg;
     struct limits *limits;
     pid_t pid;
+    int pidfd;
+    struct loop_source *end;
     uint64_t started;
     siginfo_t ended;
     bool over;
@@ -34,13 +36,9 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     struct error e = ERROR_INIT;
     char instance[32];
-    sigset_t mask;
 
     snprintf(instance, sizeof(instance), "t-%d", (int)getpid());
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
-    if (sd_event_new(&f->event) < 0 || cgroup_host_open(instance, &f->host, &e) < 0) {
+    if (loop_new(&f->event) < 0 || cgroup_host_open(instance, &f->host, &e) < 0) {
         print_error("%s\n", e.text);
         return -1;
     }
@@ -53,21 +51,25 @@ static int tear_down(void **state)
     struct fixture *f = *state;
 
     limits_stop(f->limits);
+    loop_source_free(f->end);
+    if (f->end)
+        safe_close(f->pidfd);
     cgroup_destroy(f->cg);
     cgroup_host_close(f->host);
-    sd_event_unref(f->event);
+    loop_unref(f->event);
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ;
     free(f);
     return 0;
 }
 
-static int on_end(sd_event_source *source, const siginfo_t *si, void *userdata)
+static int on_end(struct loop_source *source, int fd, uint32_t revents, void *userdata)
 {
     struct fixture *f = userdata;
 
-    (void)source;
-    f->ended = *si;
+    (void)revents;
+    assert_int_equal(waitid(P_PIDFD, (id_t)fd, &f->ended, WEXITED), 0);
+    (void)loop_source_enable(source, false);
     f->over = true;
     limits_first_exited(f->limits);
     return 0;
@@ -85,7 +87,8 @@ static void start(struct fixture *f, const struct sandbox_limits *limits, child_
     f->started = clock_monotonic_usec();
     if (limits_start(f->event, f->cg, limits, f->started, &f->limits, &e) < 0)
         fail_msg("%s", e.text);
-    assert_true(sd_event_add_child(f->event, NULL, f->pid, WEXITED, on_end, f) >= 0);
+    f->pidfd = (int)syscall(SYS_pidfd_open, f->pid, 0);
+    assert_int_equal(loop_add_io(f->event, &f->end, f->pidfd, EPOLLIN, on_end, f), 0);
 }
 
 /* After limits_take_precedence(): nobody who waits busily may be before those it waits for. */
@@ -105,7 +108,7 @@ static enum sandbox_verdict finish(struct fixture *f, struct sandbox_report *rep
 
     limits_take_precedence();
     while (!f->over)
-        assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_true(loop_run(f->event, UINT64_MAX) >= 0);
     report->wall_usec = clock_monotonic_usec() - f->started;
     cgroup_kill(f->cg);
     be_ordinary();
@@ -419,9 +422,9 @@ static void clocks_stand_still_once_the_program_has_ended(void **state)
 
     start(f, &limits, exit_with, 3);
     while (!f->over)
-        assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_true(loop_run(f->event, UINT64_MAX) >= 0);
     usleep((useconds_t)(200 * MSEC * time_scale()));
-    assert_int_equal(sd_event_run(f->event, 0), 0);
+    assert_int_equal(loop_run(f->event, 0), 0);
     limits_verdict(f->limits, f->ended.si_code, f->ended.si_status, &report);
     assert_int_equal(report.verdict, SANDBOX_EXITED);
     assert_int_equal(report.exit_code, 3);
@@ -496,7 +499,7 @@ static uint64_t kill_beside_hogs(struct fixture *f)
     start_hogs(hogs);
     start(f, &limits, sleep_on, 0);
     while (now < f->started + limits.wall_time_usec) {
-        sd_event_run(f->event, UINT64_MAX);
+        loop_run(f->event, UINT64_MAX);
         now = clock_monotonic_usec();
     }
     end_hogs(hogs);

@@ -23,7 +23,7 @@ static _Noreturn void launcher(int fd)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     H.spares = 1;
-    if (sd_event_new(&H.event) < 0 || harness_open_host() < 0)
+    if (loop_new(&H.event) < 0 || harness_open_host() < 0)
         _exit(1);
     run_init(&r, "");
     run_set_argv(&r, (const char *const[]){"payload", "stubborn", NULL});
@@ -31,12 +31,12 @@ static _Noreturn void launcher(int fd)
     run_until(&r, "stubborn 0");
     pids[0] = run_host_pid(&r);
     while (spares_count(H.host->spares) == 0)
-        if (sd_event_run(H.event, 10000) < 0)
+        if (loop_run(H.event, 10000) < 0)
             _exit(1);
     pids[1] = newest_first_process();
     if (pids[0] == pids[1] || write(fd, pids, sizeof(pids)) != sizeof(pids))
         _exit(1);
-    sd_event_loop(H.event);
+    loop_serve(H.event);
     _exit(1);
 }
 
@@ -73,7 +73,7 @@ static void a_killed_launcher_leaves_no_process_and_the_next_start_sweeps(void *
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (sd_event_new(&H.event) < 0 || harness_open_host() < 0)
+        if (loop_new(&H.event) < 0 || harness_open_host() < 0)
             _exit(1);
         if (count_entries(H.base_fd, "scratch") != 1)
             _exit(2);

@@ -18,7 +18,7 @@ static _Noreturn void launcher(int fd, uint16_t port)
     struct run r;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (sd_event_new(&H.event) < 0 || harness_open_host() < 0)
+    if (loop_new(&H.event) < 0 || harness_open_host() < 0)
         _exit(1);
     run_init(&r, "");
     r.spec.network = SANDBOX_NETWORK_NAT;
@@ -29,7 +29,7 @@ static _Noreturn void launcher(int fd, uint16_t port)
     run_until(&r, "serving");
     if (write(fd, "", 1) != 1)
         _exit(1);
-    sd_event_loop(H.event);
+    loop_serve(H.event);
     _exit(1);
 }
 
@@ -65,7 +65,7 @@ static void sweep(void)
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        if (sd_event_new(&H.event) < 0 || harness_open_host() < 0)
+        if (loop_new(&H.event) < 0 || harness_open_host() < 0)
             _exit(1);
         host_close(H.host);
         _exit(0);

@@ -23,7 +23,7 @@ static void until(size_t n)
 
     while (spares_count(spares()) != n) {
         assert_true(clock_monotonic_usec() < end);
-        assert_true(sd_event_run(H.event, 10000) >= 0);
+        assert_true(loop_run(H.event, 10000) >= 0);
     }
 }
 
@@ -42,7 +42,7 @@ static void idle(uint64_t usec)
     uint64_t end = clock_monotonic_usec() + usec;
 
     while (clock_monotonic_usec() < end)
-        assert_true(sd_event_run(H.event, 10000) >= 0);
+        assert_true(loop_run(H.event, 10000) >= 0);
 }
 
 static void there_are_as_many_as_wanted_and_they_come_again(void **state)

@@ -63,7 +63,7 @@ static int set_up(void **state)
         snprintf(to, sizeof(to), "/proc/self/fd/%d", fd);
         assert_int_equal(symlinkat(to, extra, name), 0);
     }
-    assert_true(sd_event_new(&H.event) >= 0);
+    assert_true(loop_new(&H.event) >= 0);
     return harness_open_host();
 }
 

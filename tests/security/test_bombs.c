@@ -35,7 +35,7 @@ static int set_up(void **state)
     fd = openat(extra, "bin/attacker", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     assert_true(fd >= 0);
     assert_int_equal(fd_write_full(fd, b.data, b.size), 0);
-    assert_true(sd_event_new(&H.event) >= 0);
+    assert_true(loop_new(&H.event) >= 0);
     return harness_open_host();
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 struct fixture {
-    sd_event *event;
+    struct loop *event;
     struct conversation *c;
     int in, out; /* the container's ends */
     unsigned bodies;
@@ -38,7 +38,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     int fds[2];
 
-    assert_true(sd_event_new(&f->event) >= 0);
+    assert_true(loop_new(&f->event) >= 0);
     assert_int_equal(
         conversation_open(f->event, FRAME_BIG_ENDIAN, 1000, &callbacks, f, fds, &f->c, NULL), 0);
     f->in = fds[0];
@@ -54,14 +54,14 @@ static int teardown(void **state)
     conversation_close(f->c);
     safe_close(f->in);
     safe_close(f->out);
-    sd_event_unref(f->event);
+    loop_unref(f->event);
     free(f);
     return 0;
 }
 
 static void run(struct fixture *f)
 {
-    while (sd_event_run(f->event, 0) > 0)
+    while (loop_run(f->event, 0) > 0)
         ;
 }
 
@@ -128,7 +128,7 @@ static void a_closed_stdout_is_looked_at_once(void **state)
     unsigned rounds = 0;
 
     f->out = safe_close(f->out);
-    while (rounds < 100 && sd_event_run(f->event, 0) > 0)
+    while (rounds < 100 && loop_run(f->event, 0) > 0)
         rounds++;
     assert_true(rounds < 10);
     assert_null(conversation_fault(f->c));

@@ -15,7 +15,7 @@
 
 /* A backend's ROUTER and a link to it, in one process and one loop. */
 struct fixture {
-    sd_event *event;
+    struct loop *event;
     void *context, *router;
     char address[64];
     struct link *link;
@@ -70,7 +70,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     log_setup(LOG_LEVEL_ERROR, "test");
-    assert_true(sd_event_new(&f->event) >= 0);
+    assert_true(loop_new(&f->event) >= 0);
     f->context = zmq_ctx_new();
     f->router = bind_router(f, "tcp://127.0.0.1:*");
     assert_int_equal(link_open(f->event, f->context, f->address, &callbacks, f, &f->link, NULL), 0);
@@ -86,7 +86,7 @@ static int teardown(void **state)
     if (f->router)
         zmq_close(f->router);
     zmq_ctx_term(f->context);
-    sd_event_unref(f->event);
+    loop_unref(f->event);
     free(f);
     return 0;
 }
@@ -102,7 +102,7 @@ static int receive(struct fixture *f, char *peer, size_t *peer_size, char *body,
             *peer_size = (size_t)n;
             return zmq_recv(f->router, body, size, 0);
         }
-        sd_event_run(f->event, 10000);
+        loop_run(f->event, 10000);
     }
     return -1;
 }
@@ -112,7 +112,7 @@ static void run_until(struct fixture *f, const unsigned *counter, unsigned value
     uint64_t deadline = clock_monotonic_usec() + usec;
 
     while (*counter < value && clock_monotonic_usec() < deadline)
-        sd_event_run(f->event, 10000);
+        loop_run(f->event, 10000);
     assert_int_equal(*counter, value);
 }
 
