@@ -202,7 +202,8 @@ static void cgroups_that_were_not_noted_in_time_are_found(void **state)
     leave_something(f, false, &left);
     assert_int_equal(sweep_instances(f->scratch, NULL), 1);
     /* Where systemd gave us a scope it removes that itself, soon. */
-    for (int tries = 0; cgroups_left(&left) > 0 && cgroup_scope_can_be_asked() && tries < 5000; tries++)
+    for (int tries = 0; cgroups_left(&left) > 0 && cgroup_scope_can_be_asked() && tries < 5000;
+         tries++)
         usleep(1000);
     assert_int_equal(cgroups_left(&left), 0);
 }
