@@ -143,6 +143,7 @@ static const uint32_t allowed[] = {
     __NR_read,
     __NR_write,
     __NR_pwrite64,
+    __NR_sync_file_range,
     __NR_close,
     __NR_openat,
     __NR_openat2,

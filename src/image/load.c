@@ -158,21 +158,29 @@ static int unpack_layers(struct load *l, struct error *e)
     return layer_work_run(&work, e);
 }
 
-static int commit_layers(struct load *l, struct error *e)
+static bool has_fresh_layers(const struct load *l)
 {
     bool any = l->seam_fresh;
-    int r = 0;
 
     for (size_t i = 0; i < l->manifest->n_layers; i++)
         any |= l->fresh[i];
-    if (any)
+    return any;
+}
+
+/* The record, then everything at once: each wait for the disk costs the same again. */
+static int commit(struct load *l, struct error *e)
+{
+    bool any = has_fresh_layers(l);
+    int r = store_write_record(l->store, l->image, !any, e);
+
+    if (r >= 0 && any)
         r = store_sync(l->store, e);
     for (size_t i = 0; r >= 0 && i < l->manifest->n_layers; i++)
         if (l->fresh[i])
             r = store_commit_layer(l->store, &l->diff_ids[i], e);
     if (r >= 0 && l->seam_fresh)
         r = store_commit_layer(l->store, seam_digest(l->seam), e);
-    return r;
+    return r < 0 ? r : store_commit_record(l->store, l->image, e);
 }
 
 /* Layers below one whose root is opaque are not part of the image. */
@@ -355,11 +363,7 @@ int image_load(struct image_store *s, const char *reference,
         r = parsed.transport == TRANSPORT_ROOTFS ? load_rootfs(&l, &parsed, e)
                                                  : load_image(&l, &parsed, e);
     if (r >= 0)
-        r = store_write_record(s, l.image, e);
-    if (r >= 0)
-        r = commit_layers(&l, e);
-    if (r >= 0)
-        r = store_commit_record(s, l.image, e);
+        r = commit(&l, e);
     store_empty_tmp(s, NULL);
     if (r < 0)
         return r;

@@ -51,7 +51,8 @@ static int check_unused(struct image_store *s, struct error *e)
     return 0;
 }
 
-int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t size)
+int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t size,
+                     bool sync)
 {
     _cleanup_close_ int fd =
         openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -62,7 +63,7 @@ int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data
     r = fd_write_full(fd, data, size);
     if (r < 0)
         return r;
-    if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+    if (fchmod(fd, mode) < 0 || (sync && fsync(fd) < 0))
         return -errno;
     return 0;
 }
@@ -90,7 +91,7 @@ static int make_store(struct image_store *s, struct error *e)
         if (fchmodat(s->fd, dirs[i].name, dirs[i].mode, 0) < 0)
             return store_error(s, -errno, e, dirs[i].name);
     }
-    r = store_write_file(s->fd, "tmp/format", 0644, STORE_FORMAT, strlen(STORE_FORMAT));
+    r = store_write_file(s->fd, "tmp/format", 0644, STORE_FORMAT, strlen(STORE_FORMAT), true);
     if (r < 0)
         return store_error(s, r, e, "tmp/format");
     if (renameat(s->fd, "tmp/format", s->fd, "format") < 0 || fsync(s->fd) < 0)

@@ -32,8 +32,10 @@ int store_note_layer(struct image_store *s, const struct digest *diff_id,
 int store_sync(struct image_store *s, struct error *e);
 /** Moves tmp/HEX and its notes to layers/. */
 int store_commit_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
-/** Writes the record to tmp/, on disk when this returns. */
-int store_write_record(struct image_store *s, const struct image *image, struct error *e);
+/** Writes the record to tmp/, on disk when this returns if SYNC, else with the next store_sync().
+ */
+int store_write_record(struct image_store *s, const struct image *image, bool sync,
+                       struct error *e);
 /** The shared lock by which an open record is held; -ENOENT where it is gone already. */
 int store_hold_record(int record_fd);
 /** Holds the record that has just been committed. */
@@ -66,5 +68,6 @@ int store_each_layer(struct image_store *s,
 int store_error(const struct image_store *s, int code, struct error *e, const char *what);
 /** flock(2), again where a signal interrupted it. */
 int store_lock(int fd, int how);
-/** Makes or replaces a file, on disk when this returns. */
-int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t size);
+/** Makes or replaces a file, on disk when this returns if SYNC, else with the next store_sync(). */
+int store_write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t size,
+                     bool sync);

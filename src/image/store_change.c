@@ -35,7 +35,7 @@ int image_store_tag(struct image_store *s, const char *name, const char *new_nam
     image->name = strdup(new_name);
     if (!image->name)
         return error_sys(e, -ENOMEM, "image name");
-    r = store_write_record(s, image, e);
+    r = store_write_record(s, image, true, e);
     return r < 0 ? r : store_commit_record(s, image, e);
 }
 

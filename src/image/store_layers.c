@@ -100,7 +100,7 @@ static int mark_boot(struct image_store *s, struct error *e)
     int r = read_boot(AT_FDCWD, BOOT_ID, now, sizeof(now));
 
     if (r >= 0 && faccessat(s->tmp_fd, BOOT_FILE, F_OK, 0) < 0)
-        r = store_write_file(s->tmp_fd, BOOT_FILE, 0600, now, strlen(now));
+        r = store_write_file(s->tmp_fd, BOOT_FILE, 0600, now, strlen(now), false);
     return r < 0 ? store_error(s, r, e, BOOT_FILE) : 0;
 }
 
@@ -183,10 +183,7 @@ int store_begin_layer(struct image_store *s, const struct digest *diff_id, int *
 /* Reaches the disk with the layer, by store_sync(). */
 static int write_beside(struct image_store *s, const char *name, const void *data, size_t size)
 {
-    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    _cleanup_close_ int fd = openat(s->tmp_fd, name, flags, 0600);
-
-    return fd < 0 ? -errno : fd_write_full(fd, data, size);
+    return store_write_file(s->tmp_fd, name, 0600, data, size, false);
 }
 
 int store_note_layer(struct image_store *s, const struct digest *diff_id,

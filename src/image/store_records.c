@@ -13,11 +13,11 @@
 /* The record in tmp/. */
 #define RECORD "record"
 
-int store_write_record(struct image_store *s, const struct image *image, struct error *e)
+int store_write_record(struct image_store *s, const struct image *image, bool sync, struct error *e)
 {
     _cleanup_json_ json_t *json = image_to_json(image);
     _cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2));
-    int r = text ? store_write_file(s->tmp_fd, RECORD, 0644, text, strlen(text)) : -ENOMEM;
+    int r = text ? store_write_file(s->tmp_fd, RECORD, 0644, text, strlen(text), sync) : -ENOMEM;
 
     return r < 0 ? store_error(s, r, e, "record") : 0;
 }

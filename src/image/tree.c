@@ -6,6 +6,11 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+/* Of what is smaller the kernel writes many to the disk in one go. */
+#define WRITE_EARLY_MIN ((uint64_t)64 << 10)
+/* A large file need not be complete. */
+#define WRITE_EARLY_MAX ((uint64_t)4 << 20)
+
 int layer_tree_new(int root_fd, const struct image_bounds *bounds, struct layer_notes *notes,
                    struct layer_tree **ret)
 {
@@ -64,11 +69,19 @@ static int make_directory(struct layer_tree *t, int parent_fd, const struct entr
     return r < 0 ? r : tree_describe_directory(t, n->path, &entry->mtime, e);
 }
 
+/* The disk begins now rather than when the load waits for it, store_sync(). It is a head start and
+ * promises nothing: that wait is for everything, and tells of every failure. */
+static void write_early(int fd, uint64_t start, uint64_t end)
+{
+    if (end - start >= WRITE_EARLY_MIN)
+        sync_file_range(fd, (off_t)start, (off_t)(end - start), SYNC_FILE_RANGE_WRITE);
+}
+
 static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct checksum *sum,
                       struct error *e)
 {
     const uint8_t *data;
-    uint64_t offset = 0, end = 0;
+    uint64_t offset = 0, end = 0, early = 0;
     size_t n;
     int r;
 
@@ -85,9 +98,14 @@ static int write_data(int fd, struct tar_reader *reader, uint64_t size, struct c
             n -= (size_t)written;
             offset += (uint64_t)written;
         }
+        if (end - early >= WRITE_EARLY_MAX) {
+            write_early(fd, early, end);
+            early = end;
+        }
     }
     if (r < 0)
         return r;
+    write_early(fd, early, end);
     /* A sparse file may end in a hole. */
     if (end < size && ftruncate(fd, (off_t)size) < 0)
         return error_sys(e, -errno, "ftruncate");

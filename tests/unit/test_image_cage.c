@@ -37,6 +37,7 @@ enum attempt {
     CHOWN_OUTSIDE_RANGE,
     SET_TRUSTED,
     SET_USER,
+    START_WRITING,
     MAKE_SOCKET,
     MOUNT,
     UNSHARE,
@@ -87,6 +88,7 @@ static void attempt_files(struct answers *a, int root_fd)
     a->of[CHOWN_OUTSIDE_RANGE] = answer(fchown(fd, ENTRY_OWNER_MAX + 1, 0));
     a->of[SET_TRUSTED] = answer(fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0));
     a->of[SET_USER] = answer(fsetxattr(fd, "user.x", "y", 1, 0));
+    a->of[START_WRITING] = answer(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
 }
 
 static void attempt_calls(struct answers *a, pid_t parent)
@@ -181,6 +183,7 @@ static void the_cage_holds(void **state)
         [CHOWN_OUTSIDE_RANGE] = EINVAL,
         [SET_TRUSTED] = EPERM,
         [SET_USER] = 0,
+        [START_WRITING] = 0,
         [MAKE_SOCKET] = ENOSYS,
         [MOUNT] = ENOSYS,
         [UNSHARE] = ENOSYS,
