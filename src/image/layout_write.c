@@ -379,7 +379,7 @@ int layout_writer_commit(struct layout_writer *w, const struct image *image, con
                          struct digest *ret, struct error *e)
 {
     _cleanup_json_ json_t *config = image_document(w, image);
-    struct digest digest, manifest;
+    struct digest digest = {0}, manifest;
     uint64_t size = 0;
     int r = check_texts(image, e);
 
