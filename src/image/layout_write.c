@@ -346,7 +346,7 @@ static int commit_manifest(struct layout_writer *w, const struct digest *config,
     _cleanup_json_ json_t *manifest =
         json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType", OCI "manifest.v1+json",
                   "config", descriptor(OCI "config.v1+json", config, size), "layers", w->layers);
-    uint64_t manifest_size;
+    uint64_t manifest_size = 0;
     int r =
         add_document(w, is_layout(w) ? NULL : "manifest.json", manifest, ret, &manifest_size, e);
 
