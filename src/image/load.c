@@ -158,21 +158,15 @@ static int unpack_layers(struct load *l, struct error *e)
     return layer_work_run(&work, e);
 }
 
-static bool has_fresh_layers(const struct load *l)
-{
-    bool any = l->seam_fresh;
-
-    for (size_t i = 0; i < l->manifest->n_layers; i++)
-        any |= l->fresh[i];
-    return any;
-}
-
 /* The record, then everything at once: each wait for the disk costs the same again. */
 static int commit(struct load *l, struct error *e)
 {
-    bool any = has_fresh_layers(l);
-    int r = store_write_record(l->store, l->image, !any, e);
+    bool any = l->seam_fresh;
+    int r;
 
+    for (size_t i = 0; i < l->manifest->n_layers; i++)
+        any |= l->fresh[i];
+    r = store_write_record(l->store, l->image, !any, e);
     if (r >= 0 && any)
         r = store_sync(l->store, e);
     for (size_t i = 0; r >= 0 && i < l->manifest->n_layers; i++)
