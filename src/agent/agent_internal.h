@@ -99,10 +99,10 @@ struct agent {
     struct cpus *slot_cpus; /* of each of n_slot_cpus slots; NULL: all have all */
     size_t n_slot_cpus;
     int lock_fd, store_lock_fd;
-    bool service;  /* tells the service manager how it is */
+    bool service; /* tells the service manager how it is */
     uint64_t watchdog_usec;
     struct loop_source *watchdog_timer; /* NULL: none is wanted */
-    bool draining; /* leaving when the last job has ended */
+    bool draining;                      /* leaving when the last job has ended */
     bool stopping;
     int status; /* why agent_run() ended */
 };

@@ -115,7 +115,8 @@ static void every_key_is_read(void **state)
               "tmpdir: /t\nstore: /s\nuser: 1000\nconcurrency: 8\nseccomp: /p\nprotocol: "
               "0.6\nverbose: yes\nshare-store: on\n"
               "drain-time: 9\n"
-              "limits: {pids: 100, open-files: 99, frame: 1m, archive: 2k, students: 3, time: 4, hard-time: 5,\n"
+              "limits: {pids: 100, open-files: 99, frame: 1m, archive: 2k, students: 3, time: 4, "
+              "hard-time: 5,\n"
               "  memory: 6g, jobs: 7, all-students: 8, disk: 9M, inodes: 1000, output: 1k,\n"
               "  cpu: 150, io-weight: 50}\npin: yes\nwaive: [disk, io]\ndisk-by: image\n"
               "disk-projects: 5\n",
