@@ -46,15 +46,23 @@ static int set_up(void **state)
     return 0;
 }
 
+/* What start() made. */
+static void clear(struct fixture *f)
+{
+    limits_stop(TAKE_PTR(f->limits));
+    if (f->end) {
+        f->end = loop_source_free(f->end);
+        safe_close(f->pidfd);
+    }
+    cgroup_destroy(TAKE_PTR(f->cg));
+    f->over = false;
+}
+
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    limits_stop(f->limits);
-    loop_source_free(f->end);
-    if (f->end)
-        safe_close(f->pidfd);
-    cgroup_destroy(f->cg);
+    clear(f);
     cgroup_host_close(f->host);
     loop_unref(f->event);
     while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -314,10 +322,7 @@ static void a_traced_program_still_meets_its_limits(void **state)
     start(f, &cpu, trace_a_child, true);
     assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
     assert_in_range(cpu_used(f), 200 * MSEC, (200 + 20 * time_scale()) * MSEC);
-    limits_stop(TAKE_PTR(f->limits));
-    cgroup_destroy(TAKE_PTR(f->cg));
-    f->over = false;
-
+    clear(f);
     start(f, &wall, trace_a_child, false);
     assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
     assert_in_range(report.wall_usec, 200 * MSEC, (200 + 25 * time_scale()) * MSEC);
