@@ -151,7 +151,7 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
     if (r == 0)
         r = hostns_enter(h, config, e);
     if (r == 0)
-        r = janitor_open(h->scratch_fd, h->kill_fd, &h->janitor, e);
+        r = janitor_open(h->scratch_fd, h->kill_fd, h->event, &h->janitor, e);
     if (r == 0)
         r = config->max_sandboxes == 1 ? hostns_probe_little(h, e) : hostns_probe(h, e);
     if (r == 0 && config->max_sandboxes != 1)

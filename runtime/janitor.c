@@ -27,7 +27,9 @@ struct janitor {
     pid_t pid; /* 0: none yet */
     int kept[KEPT_MAX];
     size_t n_kept;
-    char **waiting; /* names that its socket did not take yet */
+    struct loop *loop;
+    struct loop_source *room; /* in its socket; enabled while names wait */
+    char **waiting;           /* names that its socket did not take yet */
 };
 
 enum { JANITOR_DIR = 3, JANITOR_SOCKET, JANITOR_KILL, JANITOR_FDS_ };
@@ -114,7 +116,7 @@ static _Noreturn void work(const int fds[3])
     _exit(0);
 }
 
-int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
+int janitor_open(int dir_fd, int kill_fd, struct loop *loop, struct janitor **ret, struct error *e)
 {
     struct janitor *j = calloc(1, sizeof(*j));
 
@@ -123,6 +125,7 @@ int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e)
     j->dir_fd = dir_fd;
     j->kill_fd = kill_fd;
     j->socket_fd = -EBADF;
+    j->loop = loop;
     *ret = j;
     return 0;
 }
@@ -132,29 +135,6 @@ static void close_kept(struct janitor *j)
     for (size_t i = 0; i < j->n_kept; i++)
         safe_close(j->kept[i]);
     j->n_kept = 0;
-}
-
-int janitor_start(struct janitor *j, struct error *e)
-{
-    _cleanup_close_ int launcher_end = -EBADF, janitor_end = -EBADF;
-    int pair[2];
-    pid_t pid;
-
-    if (j->pid > 0)
-        return 0;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return error_sys(e, -errno, "janitor: socketpair");
-    launcher_end = pair[0];
-    janitor_end = pair[1];
-    close_kept(j);
-    pid = fork();
-    if (pid < 0)
-        return error_sys(e, -errno, "janitor: fork");
-    if (pid == 0)
-        work((const int[3]){j->dir_fd, janitor_end, j->kill_fd});
-    j->pid = pid;
-    j->socket_fd = TAKE_FD(launcher_end);
-    return 0;
 }
 
 /* Hands over what waits, as far as it goes; false where nobody takes it any more. */
@@ -174,7 +154,45 @@ static bool hand_over(struct janitor *j)
     }
     if (sent > 0)
         memmove(j->waiting, j->waiting + sent, (n - sent + 1) * sizeof(char *));
+    (void)loop_source_enable(j->room, sent < n && !gone);
     return !gone;
+}
+
+static int on_room(struct loop_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source, (void)fd, (void)revents;
+    (void)hand_over(userdata);
+    return 0;
+}
+
+int janitor_start(struct janitor *j, struct error *e)
+{
+    _cleanup_close_ int launcher_end = -EBADF, janitor_end = -EBADF;
+    int pair[2], r;
+    pid_t pid;
+
+    if (j->pid > 0)
+        return 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_sys(e, -errno, "janitor: socketpair");
+    launcher_end = pair[0];
+    janitor_end = pair[1];
+    r = loop_add_io(j->loop, &j->room, launcher_end, EPOLLOUT, on_room, j);
+    if (r < 0)
+        return error_sys(e, r, "janitor: event loop");
+    (void)loop_source_enable(j->room, false);
+    close_kept(j);
+    pid = fork();
+    if (pid < 0) {
+        r = -errno;
+        j->room = loop_source_free(j->room);
+        return error_sys(e, r, "janitor: fork");
+    }
+    if (pid == 0)
+        work((const int[3]){j->dir_fd, janitor_end, j->kill_fd});
+    j->pid = pid;
+    j->socket_fd = TAKE_FD(launcher_end);
+    return 0;
 }
 
 void janitor_remove(struct janitor *j, const char *name)
@@ -225,6 +243,10 @@ void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
 
 void janitor_close(struct janitor *j)
 {
+    j->room = loop_source_free(j->room);
+    for (char **name = j->waiting; name && *name; name++)
+        if (send(j->socket_fd, *name, strlen(*name), MSG_NOSIGNAL) < 0)
+            (void)fd_remove_tree(j->dir_fd, *name);
     safe_close(j->socket_fd);
     close_kept(j);
     while (j->pid > 0 && waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)

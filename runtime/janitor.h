@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/loop.h"
 
 struct janitor;
 
@@ -16,10 +17,9 @@ struct janitor;
  * and closes at the very end what would have to be waited for. Enough where there is one sandbox,
  * after which the caller ends, and its first process is an init, which clears no parent-death
  * signal. DIR_FD: the directory the names are in. KILL_FD: cgroup.kill of the
- * instance's v2 cgroup, which holds nothing but sandboxes. Both stay the caller's; DIR_FD must
- * outlive the result.
- */
-int janitor_open(int dir_fd, int kill_fd, struct janitor **ret, struct error *e);
+ * instance's v2 cgroup, which holds nothing but sandboxes. Both stay the caller's; DIR_FD and LOOP
+ * must outlive the result. In LOOP it is seen when a busy janitor can take more. */
+int janitor_open(int dir_fd, int kill_fd, struct loop *loop, struct janitor **ret, struct error *e);
 
 /** Forks its process, where it has none. */
 int janitor_start(struct janitor *j, struct error *e);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "janitor.h"
 
@@ -57,48 +58,87 @@ static pid_t find_child(void)
     return found;
 }
 
-/* What programs leave may take it long (millions of files): whoever hands over more meanwhile keeps
- * the time of running sandboxes, and must not do the work himself. */
-static void a_busy_janitor_holds_nobody_up(void **state)
+struct fixture {
+    char directory[256];
+    struct janitor *janitor;
+    struct loop *loop;
+    pid_t pid; /* the janitor's */
+    int dir, null;
+};
+
+/* A janitor that does nothing and has been handed far more than it can be told. */
+static int set_up(void **state)
 {
     const char *base = getenv("TMPDIR");
-    char directory[256], name[32];
-    struct janitor *j = NULL;
-    _cleanup_close_ int dir = -EBADF, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    pid_t pid;
+    struct fixture *f = calloc(1, sizeof(*f));
+    char name[32];
 
-    (void)state;
-    snprintf(directory, sizeof(directory), "%s/dockless-rt-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(directory));
-    dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(f->directory, sizeof(f->directory), "%s/dockless-rt-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(f->directory));
+    f->dir = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    f->null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     for (int i = 0; i < LEFTOVERS; i++) {
         snprintf(name, sizeof(name), "s%d", i);
-        assert_int_equal(mkdirat(dir, name, 0700), 0);
+        assert_int_equal(mkdirat(f->dir, name, 0700), 0);
     }
-    assert_int_equal(janitor_open(dir, null, &j, NULL), 0);
-    assert_int_equal(janitor_start(j, NULL), 0);
-    pid = find_child();
-    assert_true(pid > 0);
-    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(loop_new(&f->loop), 0);
+    assert_int_equal(janitor_open(f->dir, f->null, f->loop, &f->janitor, NULL), 0);
+    assert_int_equal(janitor_start(f->janitor, NULL), 0);
+    f->pid = find_child();
+    assert_true(f->pid > 0);
+    assert_int_equal(kill(f->pid, SIGSTOP), 0);
     for (int i = 0; i < LEFTOVERS; i++) {
         snprintf(name, sizeof(name), "s%d", i);
-        janitor_remove(j, name);
+        janitor_remove(f->janitor, name);
     }
-    assert_int_equal(count(dir), LEFTOVERS);
-    assert_int_equal(kill(pid, SIGCONT), 0);
-    for (int i = 0; i < 6000 && count(dir) > 0; i++) {
-        janitor_close_fds(j, NULL, 0); /* as with every start: what waits goes on */
-        usleep(10000);
-    }
-    assert_int_equal(count(dir), 0);
-    janitor_close(j);
-    assert_int_equal(rmdir(directory), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    kill(f->pid, SIGCONT);
+    if (f->janitor)
+        janitor_close(f->janitor);
+    loop_unref(f->loop);
+    close(f->dir);
+    close(f->null);
+    rmdir(f->directory);
+    free(f);
+    return 0;
+}
+
+/* What programs leave may take it long (millions of files): whoever hands over more meanwhile keeps
+ * the time of running sandboxes, and must not do the work himself. What waits goes on by itself. */
+static void a_busy_janitor_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(count(f->dir), LEFTOVERS);
+    assert_int_equal(kill(f->pid, SIGCONT), 0);
+    for (int i = 0; i < 6000 && count(f->dir) > 0; i++)
+        assert_true(loop_run(f->loop, 10 * USEC_PER_MSEC) >= 0);
+    assert_int_equal(count(f->dir), 0);
+    /* Nothing waits any more, so there is nothing to be told. */
+    assert_int_equal(loop_run(f->loop, 0), 0);
+}
+
+static void at_the_end_nothing_is_left(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(kill(f->pid, SIGCONT), 0);
+    janitor_close(TAKE_PTR(f->janitor));
+    assert_int_equal(count(f->dir), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_busy_janitor_holds_nobody_up),
+        cmocka_unit_test_setup_teardown(a_busy_janitor_holds_nobody_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(at_the_end_nothing_is_left, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
