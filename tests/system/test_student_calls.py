@@ -140,7 +140,7 @@ class Calls(case.SystemTest):
         told, seconds = self.runs("exit 5", grader)
         self.assertEqual(told, "5")
         self.assertLess(seconds, 8 * host.time_scale())
-        self.assertLess(host.rss_kib(self.agent.pid), before + 4096)
+        self.assert_memory_below(self.agent.pid, before + 4096)
 
     def test_descriptors_that_a_grader_passes_are_not_kept(self):
         before = len(host.fd_targets(self.agent.pid))
