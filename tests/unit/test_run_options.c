@@ -223,7 +223,7 @@ static void names_are_the_kernels(void **state)
 /* ---- which command ---- */
 
 /* LINE: the words that are run, with a blank between; COMMAND may be NULL. */
-static void assert_command(char *entrypoint, char *command, const char *line)
+static void assert_command(const char *entrypoint, char *command, const char *line)
 {
     char entry[] = "image-entry", first[] = "a", second[] = "b";
     char *own[] = {entry, first, NULL}, *cmd[] = {second, NULL}, *words[] = {command, NULL};
