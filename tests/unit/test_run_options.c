@@ -228,7 +228,7 @@ static void assert_command(const char *entrypoint, char *command, const char *li
     char entry[] = "image-entry", first[] = "a", second[] = "b";
     char *own[] = {entry, first, NULL}, *cmd[] = {second, NULL}, *words[] = {command, NULL};
     struct image image = {.entrypoint = own, .cmd = cmd};
-    struct run_options o = {.entrypoint = entrypoint};
+    struct run_options o = {.entrypoint = (char *)(uintptr_t)entrypoint}; /* only read */
     const struct run_plan plan = {.options = &o, .image = &image};
     struct sandbox_spec spec = {0};
     _cleanup_free_ char *found = NULL;
