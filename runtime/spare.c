@@ -19,9 +19,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* After the last start, or the last attempt. A grader's student comes some ten milliseconds after
- * the grader. */
-#define REFILL_USEC (5 * USEC_PER_MSEC)
+/* After the last start, or the last attempt: a start takes up to ten milliseconds on a slow
+ * machine, and making the next one meanwhile would take from it what the last one has saved. A
+ * grader's student comes soon after the grader; for that there are two. */
+#define REFILL_USEC (25 * USEC_PER_MSEC)
 /* After one that could not be made. */
 #define RETRY_USEC (1 * USEC_PER_SEC)
 
