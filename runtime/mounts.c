@@ -272,10 +272,9 @@ static int prepare_bind(const struct mount_source *s, const struct sandbox_mount
     }
     if (r < 0)
         return error_sys(e, r, "idmap \"%s\"%s", below(m),
-                         cannot_be_mapped(r)
-                             ? ", whose file system cannot map ids: only read-only it can be "
-                               "given, as a copy"
-                             : "");
+                         cannot_be_mapped(r) ? ", whose file system cannot map ids: it can only be "
+                                               "given read-only, as a copy"
+                                             : "");
     return TAKE_FD(mount_fd);
 }
 

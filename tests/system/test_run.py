@@ -163,7 +163,7 @@ class Run(sandboxes.RunTest):
         self.assertEqual(done.returncode, 1)
         done = self.sandbox("true", options=["-v", "/proc/version:/v"])
         self.assertEqual(done.returncode, 125)
-        self.assertIn("cannot map ids: only read-only it can be given", done.stderr)
+        self.assertIn("cannot map ids: it can only be given read-only", done.stderr)
 
     def test_volumes_are_writable_read_only_or_an_overlay(self):
         for name in ("rw", "ro", "overlay"):
