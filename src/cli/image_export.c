@@ -19,6 +19,7 @@ int cli_image_export(int argc, char **argv)
 {
     _cleanup_image_options_ struct image_verb_options o = {0};
     _cleanup_(image_store_close_p) struct image_store *store = NULL;
+    struct image_export_options options = {0};
     struct image_packed packed = {0};
     struct error e = ERROR_INIT;
     int r = image_verb_parse(&verb, argc, argv, &o);
@@ -27,10 +28,12 @@ int cli_image_export(int argc, char **argv)
         return r < 0 ? EXIT_SUCCESS : r;
     if (argc - optind != 2)
         return cli_usage(verb.verb, "expected an image name and a target such as oci:OUT:REF");
+    options.compression = o.compression;
+    options.stop = image_verb_stop();
     r = image_store_open(o.store, IMAGE_STORE_READ, &store, &e);
     if (r >= 0)
-        r = image_export(store, argv[optind], argv[optind + 1], o.compression, &packed, &e);
+        r = image_export(store, argv[optind], argv[optind + 1], &options, &packed, &e);
     if (r < 0)
-        return cli_fail(verb.verb, &e);
+        return image_verb_stopped(&verb, &e);
     return image_verb_print_packed(&verb, &o, argv[optind + 1], &packed);
 }

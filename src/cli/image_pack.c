@@ -38,8 +38,9 @@ int cli_image_pack(int argc, char **argv)
     options.compression = o.compression;
     options.created = o.created;
     options.overlay = o.overlay;
+    options.stop = image_verb_stop();
     r = image_pack(argv + optind, target, &options, &packed, &e);
     if (r < 0)
-        return cli_fail(verb.verb, &e);
+        return image_verb_stopped(&verb, &e);
     return image_verb_print_packed(&verb, &o, target, &packed);
 }

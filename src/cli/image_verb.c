@@ -230,6 +230,37 @@ void image_progress_end(struct image_progress *p)
     p->shown = 0;
 }
 
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    stop = number;
+}
+
+/* Those that were ignored stay so, as nohup(1) wants it. */
+const volatile sig_atomic_t *image_verb_stop(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction before;
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    return &stop;
+}
+
+int image_verb_stopped(const struct image_verb *v, const struct error *e)
+{
+    int number = stop;
+
+    if (number) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    return cli_fail(v->verb, e);
+}
+
 int image_verb_print_packed(const struct image_verb *v, const struct image_verb_options *o,
                             const char *target, const struct image_packed *p)
 {

@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 #include "image/image.h"
 
+#include <signal.h>
+
 struct image_verb {
     const char *verb; /* "image load" */
     const char *help;
@@ -67,6 +69,11 @@ struct image_progress {
 void image_progress_show(struct image_progress *p, const char *format, ...) _printf_(2, 3);
 void image_progress_end(struct image_progress *p);
 
+/** What becomes the number of the signal that asks the process to end: from now on, such signals
+ * only say so. */
+const volatile sig_atomic_t *image_verb_stop(void);
+/** Fails like cli_fail(), or as the signal that image_verb_stop() has seen would have ended it. */
+int image_verb_stopped(const struct image_verb *v, const struct error *e);
 /** Prints what image_pack() or image_export() wrote; an exit status. */
 int image_verb_print_packed(const struct image_verb *v, const struct image_verb_options *o,
                             const char *target, const struct image_packed *p);

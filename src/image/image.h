@@ -22,6 +22,7 @@
 #include "image/image_bounds.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -201,6 +202,11 @@ struct image_pack_options {
                       * and times stay as they are */
     bool overlay; /* the trees are in overlayfs's form: 0/0 devices are whiteouts, and directories
                    * may be opaque */
+    const volatile sig_atomic_t *stop; /* may be NULL. Not 0: it ends soon, with -ECANCELED */
+};
+struct image_export_options {
+    enum image_compression compression;
+    const volatile sig_atomic_t *stop; /* likewise */
 };
 #define IMAGE_DIGEST_TEXT_SIZE 160
 struct image_packed {
@@ -213,13 +219,15 @@ struct image_packed {
 /** Packs each of DIRS (NULL at the end) as one layer, lowest first, of the image TARGET
  * ("oci:DIR[:REF]", "oci-archive:FILE[:REF]", "docker-archive:FILE[:NAME[:TAG]]", "dir:DIR"). The
  * same trees give the same digest. A layout keeps its other images, archives and directories are
- * new. */
+ * new. The target is as before until all is on disk; what a killed process had written, under a
+ * name of its own beside it, goes with the next image that is written there. */
 int image_pack(char *const *dirs, const char *target, const struct image_pack_options *options,
                struct image_packed *ret, struct error *e);
 /** Writes an image of the store to TARGET, as image_pack() does. Its tree and configuration are the
  * same; its digests are new, since the archives that were loaded are not kept. */
 int image_export(struct image_store *s, const char *name, const char *target,
-                 enum image_compression compression, struct image_packed *ret, struct error *e);
+                 const struct image_export_options *options, struct image_packed *ret,
+                 struct error *e);
 
 /* --- using an image --- */
 

@@ -7,6 +7,7 @@
 #include "image/layer_write.h"
 #include "image/oci.h"
 #include "image/output.h"
+#include "image/output_part.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -50,6 +51,7 @@ static const char *blob_name(const struct layout_writer *w, const struct digest 
     return buf;
 }
 
+/* But for what we write there. */
 static int is_empty(int fd, bool *ret)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -62,7 +64,8 @@ static int is_empty(int fd, bool *ret)
     }
     *ret = true;
     while ((entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strncmp(entry->d_name, OUTPUT_PART_PREFIX, strlen(OUTPUT_PART_PREFIX)) != 0)
             *ret = false;
     closedir(dir);
     return 0;
@@ -81,27 +84,39 @@ static int write_kind(struct layout_writer *w, struct error *e)
     return 0;
 }
 
+/* Whether the directory FD can be written into: a layout can, and whatever is empty. */
+static int check_target(const struct layout_writer *w, int fd, bool *ret_layout, struct error *e)
+{
+    bool empty = false;
+    int r;
+
+    *ret_layout = w->transport == TRANSPORT_OCI && faccessat(fd, "oci-layout", F_OK, 0) == 0;
+    if (*ret_layout)
+        return 0;
+    r = is_empty(fd, &empty);
+    if (r < 0)
+        return error_sys(e, r, "look into the directory");
+    if (empty)
+        return 0;
+    if (w->transport == TRANSPORT_OCI)
+        return error_set(e, -ENOTDIR, "neither an OCI image layout nor empty");
+    return error_set(e, -ENOTEMPTY, "the directory is not empty");
+}
+
 static int prepare(struct layout_writer *w, struct error *e)
 {
-    int fd = image_output_fd(w->output), r;
-    bool empty = false;
+    int fd = image_output_fd(w->output), r = 0;
+    bool layout = false;
 
-    if (fd < 0)
-        return write_kind(w, e);
-    if (w->transport == TRANSPORT_OCI && faccessat(fd, "oci-layout", F_OK, 0) == 0)
-        empty = true;
-    else if ((r = is_empty(fd, &empty)) < 0)
-        return error_sys(e, r, "look into the directory");
-    else if (empty && (r = write_kind(w, e)) < 0)
-        return r;
-    if (!empty && w->transport == TRANSPORT_OCI)
-        return error_set(e, -ENOTDIR, "neither an OCI image layout nor empty");
-    if (!empty)
-        return error_set(e, -ENOTEMPTY, "the directory is not empty");
-    if (is_layout(w) && ((mkdirat(fd, "blobs", 0755) < 0 && errno != EEXIST) ||
-                         (mkdirat(fd, "blobs/sha256", 0755) < 0 && errno != EEXIST)))
-        return error_sys(e, -errno, "make the layout");
-    return 0;
+    if (fd >= 0)
+        r = check_target(w, fd, &layout, e);
+    if (r >= 0 && !layout)
+        r = write_kind(w, e);
+    if (r >= 0 && is_layout(w))
+        r = image_output_make_directory(w->output, "blobs", e);
+    if (r >= 0 && is_layout(w))
+        r = image_output_make_directory(w->output, "blobs/sha256", e);
+    return r;
 }
 
 int layout_writer_open(const struct image_reference *target, struct layout_writer **ret,
@@ -303,11 +318,11 @@ static bool bears(const json_t *entry, const char *reference)
     return reference ? name && strcmp(name, reference) == 0 : !name;
 }
 
-/* Takes MANIFEST's reference. Blobs of a replaced image stay, since others may share them. */
-static int update_index(struct layout_writer *w, json_t *manifest, const char *reference,
+/* Blobs of a replaced image stay, since others may share them. */
+static int update_index(struct layout_writer *w, json_t *entry, const char *reference,
                         struct error *e)
 {
-    _cleanup_json_ json_t *index = NULL, *entry = manifest;
+    _cleanup_json_ json_t *index = NULL;
     struct digest digest;
     json_t *manifests;
     uint64_t size;
@@ -328,16 +343,30 @@ static int update_index(struct layout_writer *w, json_t *manifest, const char *r
 
 /* --- the three ways to say what belongs together --- */
 
-/* A layout's blobs are on disk before its index speaks of them. */
-static int sync_blobs(struct layout_writer *w, struct error *e)
+/* What has to be new and was made by others meanwhile stays theirs. */
+static int finish_new(struct layout_writer *w, struct error *e)
 {
-    int fd = image_output_fd(w->output);
-    _cleanup_close_ int blobs_fd =
-        fd < 0 ? -EBADF : openat(fd, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = image_output_finish(w->output, e);
 
-    if (fd >= 0 && (blobs_fd < 0 || fsync(blobs_fd) < 0))
-        return error_sys(e, -errno, "fsync");
-    return 0;
+    return r == -EAGAIN ? error_sys(e, -EEXIST, "finish") : r;
+}
+
+/* Where others have made the layout meanwhile, the index has to name their images, too. */
+static int finish_layout(struct layout_writer *w, json_t *entry, const char *reference,
+                         struct error *e)
+{
+    bool layout = true;
+    int r;
+
+    do {
+        int fd = image_output_fd(w->output);
+        r = fd >= 0 ? check_target(w, fd, &layout, e) : 0;
+        if (r >= 0)
+            r = update_index(w, entry, reference, e);
+        if (r >= 0)
+            r = image_output_finish(w->output, e);
+    } while (r == -EAGAIN);
+    return r;
 }
 
 static int commit_manifest(struct layout_writer *w, const struct digest *config, uint64_t size,
@@ -346,16 +375,17 @@ static int commit_manifest(struct layout_writer *w, const struct digest *config,
     _cleanup_json_ json_t *manifest =
         json_pack("{s:i, s:s, s:o, s:O}", "schemaVersion", 2, "mediaType", OCI "manifest.v1+json",
                   "config", descriptor(OCI "config.v1+json", config, size), "layers", w->layers);
+    _cleanup_json_ json_t *entry = NULL;
     uint64_t manifest_size = 0;
     int r =
         add_document(w, is_layout(w) ? NULL : "manifest.json", manifest, ret, &manifest_size, e);
 
-    if (r < 0 || !is_layout(w))
-        return r;
-    r = sync_blobs(w, e);
     if (r < 0)
         return r;
-    return update_index(w, descriptor(OCI "manifest.v1+json", ret, manifest_size), reference, e);
+    if (!is_layout(w))
+        return finish_new(w, e);
+    entry = descriptor(OCI "manifest.v1+json", ret, manifest_size);
+    return finish_layout(w, entry, reference, e);
 }
 
 /* The list that `docker load` reads. */
@@ -367,12 +397,14 @@ static int commit_docker(struct layout_writer *w, const struct digest *config,
     char name[FILE_NAME_SIZE];
     struct digest digest;
     uint64_t size;
+    int r;
 
     if (reference)
         json_array_append_new(tags, json_string(reference));
     list = json_pack("[{s:s, s:o, s:O}]", "Config", blob_name(w, config, ".json", name), "RepoTags",
                      tags, "Layers", w->files);
-    return add_document(w, "manifest.json", list, &digest, &size, e);
+    r = add_document(w, "manifest.json", list, &digest, &size, e);
+    return r < 0 ? r : finish_new(w, e);
 }
 
 int layout_writer_commit(struct layout_writer *w, const struct image *image, const char *reference,
@@ -392,8 +424,6 @@ int layout_writer_commit(struct layout_writer *w, const struct image *image, con
         r = commit_docker(w, &digest, reference, e);
     else
         r = commit_manifest(w, &digest, size, reference, &manifest, e);
-    if (r >= 0)
-        r = image_output_finish(w->output, e);
     if (r < 0)
         return r;
     *ret = manifest;

@@ -24,14 +24,17 @@ static int open_root(const char *dir, int *ret, struct error *e)
 }
 
 /* The time of creation: what was asked for, else that of the newest file, which repeats. */
-static int find_time(char *const *dirs, int64_t wanted, int64_t *ret, struct error *e)
+static int find_time(char *const *dirs, const struct image_pack_options *options, int64_t *ret,
+                     struct error *e)
 {
+    int64_t wanted = options->created;
+
     *ret = wanted < 0 ? 0 : wanted;
     for (; wanted < 0 && *dirs; dirs++) {
         _cleanup_close_ int fd = -EBADF;
         int64_t newest = 0;
         int r = open_root(*dirs, &fd, e);
-        if (r >= 0 && (r = pack_newest(fd, &newest, e)) < 0)
+        if (r >= 0 && (r = pack_newest(fd, options->stop, &newest, e)) < 0)
             error_prefix(e, r, "%s", *dirs);
         if (r < 0)
             return r;
@@ -69,8 +72,8 @@ static int add_trees(struct layout_writer *w, char *const *dirs,
                      const struct image_pack_options *options, struct image_packed *packed,
                      struct error *e)
 {
-    const struct pack_tree_options tree = {.overlay = options->overlay,
-                                           .mtime_max = options->created};
+    const struct pack_tree_options tree = {
+        .overlay = options->overlay, .mtime_max = options->created, .stop = options->stop};
 
     for (; *dirs; dirs++) {
         _cleanup_close_ int fd = -EBADF;
@@ -98,7 +101,7 @@ int pack_into(const struct image_reference *target, char *const *dirs,
     char shown[FIELD_SHOWN_MAX];
     struct digest digest;
     int64_t created = 0;
-    int r = find_time(dirs, options->created, &created, e);
+    int r = find_time(dirs, options, &created, e);
 
     if (r >= 0)
         r = describe(&options->config, created, &image, e);
@@ -166,10 +169,10 @@ int image_pack(char *const *dirs, const char *target, const struct image_pack_op
 }
 
 static int export_layers(struct image_store *s, struct layout_writer *w, const struct image *image,
-                         enum image_compression compression, struct image_packed *packed,
+                         const struct image_export_options *options, struct image_packed *packed,
                          struct error *e)
 {
-    const struct pack_tree_options tree = {.overlay = true, .mtime_max = -1};
+    const struct pack_tree_options tree = {.overlay = true, .mtime_max = -1, .stop = options->stop};
 
     for (char **layer = image->layers; *layer; layer++) {
         _cleanup_close_ int fd = -EBADF;
@@ -180,7 +183,7 @@ static int export_layers(struct image_store *s, struct layout_writer *w, const s
         if (r >= 0)
             r = store_open_layer(s, &diff_id, &fd, &notes, e);
         if (r >= 0)
-            r = layout_writer_add_layer(w, fd, &tree, compression, &result, e);
+            r = layout_writer_add_layer(w, fd, &tree, options->compression, &result, e);
         if (r < 0)
             return error_prefix(e, r, "layer %s", *layer);
         packed->entries += result.entries;
@@ -190,7 +193,8 @@ static int export_layers(struct image_store *s, struct layout_writer *w, const s
 }
 
 int image_export(struct image_store *s, const char *name, const char *target,
-                 enum image_compression compression, struct image_packed *ret, struct error *e)
+                 const struct image_export_options *options, struct image_packed *ret,
+                 struct error *e)
 {
     _cleanup_reference_ struct image_reference reference = {0};
     _cleanup_(layout_writer_close_p) struct layout_writer *w = NULL;
@@ -198,7 +202,7 @@ int image_export(struct image_store *s, const char *name, const char *target,
     struct image_packed packed = {0};
     char shown[FIELD_SHOWN_MAX];
     struct digest digest;
-    int r = parse_target(target, compression, &reference, e);
+    int r = parse_target(target, options->compression, &reference, e);
 
     if (r >= 0)
         r = image_store_get(s, name, &image, e);
@@ -206,7 +210,7 @@ int image_export(struct image_store *s, const char *name, const char *target,
         return r;
     r = layout_writer_open(&reference, &w, e);
     if (r >= 0)
-        r = export_layers(s, w, image, compression, &packed, e);
+        r = export_layers(s, w, image, options, &packed, e);
     if (r >= 0)
         r = layout_writer_commit(w, image, reference.reference, &digest, e);
     if (r < 0)

@@ -37,6 +37,11 @@ struct pack {
     size_t length;
 };
 
+static int check_stop(const struct pack *p, struct error *e)
+{
+    return p->options->stop && *p->options->stop ? error_sys(e, -ECANCELED, "pack") : 0;
+}
+
 static int flush(struct pack *p, struct error *e)
 {
     int r = p->sink(p->userdata, p->header.data, p->header.size, e);
@@ -204,7 +209,9 @@ static int add_data(struct pack *p, int fd, uint64_t size, struct error *e)
             return error_sys(e, (int)n, "read");
         if (n == 0)
             return error_set(e, -EIO, "became shorter while it was read");
-        r = p->sink(p->userdata, p->data, (size_t)n, e);
+        r = check_stop(p, e);
+        if (r >= 0)
+            r = p->sink(p->userdata, p->data, (size_t)n, e);
         left -= (uint64_t)n;
     }
     p->result.bytes += size;
@@ -423,7 +430,9 @@ static int add_directory(struct pack *p, int fd, int depth, struct error *e)
         if (length + (size_t)n >= sizeof(p->path))
             return error_set(e, -ENAMETOOLONG, "a name longer than %d bytes", ENTRY_PATH_MAX);
         p->length = length + (size_t)n;
-        r = add_child(p, fd, *name, depth, e);
+        r = check_stop(p, e);
+        if (r >= 0)
+            r = add_child(p, fd, *name, depth, e);
     }
     /* On failure the name stays, for the error's sake. */
     if (r >= 0) {
@@ -479,11 +488,11 @@ int pack_tree(int root_fd, const struct pack_tree_options *options, pack_sink_fn
     return run(root_fd, options, sink, userdata, ret, e);
 }
 
-int pack_newest(int root_fd, int64_t *ret, struct error *e)
+int pack_newest(int root_fd, const volatile sig_atomic_t *stop, int64_t *ret, struct error *e)
 {
-    static const struct pack_tree_options none;
+    const struct pack_tree_options only_stop = {.stop = stop};
     struct pack_tree_result result = {0};
-    int r = run(root_fd, &none, NULL, NULL, &result, e);
+    int r = run(root_fd, &only_stop, NULL, NULL, &result, e);
 
     if (r >= 0)
         *ret = result.newest;
