@@ -169,21 +169,6 @@ static void a_program_sees_only_the_cpus_it_is_given(void **state)
     run_clear(&r);
 }
 
-static void a_weight_of_disk_use_is_taken(void **state)
-{
-    struct run r;
-
-    (void)state;
-    if (!able(LAUNCHER_LIMIT_IO_WEIGHT)) {
-        check_refused(&(struct sandbox_limits){.io_weight = 50}, "io");
-        return;
-    }
-    run_init(&r, "echo fine");
-    r.spec.limits.io_weight = 50;
-    assert_string_equal(run_output(&r, 0), "fine");
-    run_clear(&r);
-}
-
 static void what_the_host_cannot_is_refused_unless_waived(void **state)
 {
     unsigned abilities = H.host->abilities;
@@ -334,7 +319,6 @@ int main(void)
         cmocka_unit_test(a_kill_does_not_wait_for_the_reader),
         cmocka_unit_test(a_share_of_a_cpu_is_kept_and_its_waits_are_told),
         cmocka_unit_test(a_program_sees_only_the_cpus_it_is_given),
-        cmocka_unit_test(a_weight_of_disk_use_is_taken),
         cmocka_unit_test(what_the_host_cannot_is_refused_unless_waived),
         cmocka_unit_test(the_report_counts_processes_and_switches),
         cmocka_unit_test(the_report_counts_kills_for_memory),
