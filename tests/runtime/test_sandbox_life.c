@@ -254,7 +254,8 @@ static struct counts count_all(void)
     snprintf(path, sizeof(path), "%d/mountinfo", (int)getpid());
     c.mounts = count_lines(path);
     c.cgroups = count_lines("cgroups");
-    /* The janitor may be a moment behind: then names wait here for it, which the loop hands over. */
+    /* The janitor may be a moment behind: then names wait here for it, which the loop hands over.
+     */
     for (int tries = 0; tries < 6000; tries++) {
         c.scratch = count_entries(H.host->scratch_fd, ".");
         if (c.scratch <= 1)
