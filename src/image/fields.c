@@ -8,9 +8,12 @@
 static int parse(const void *data, size_t size, json_type type, json_t **ret, struct error *e)
 {
     json_error_t error;
-    json_t *json = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
+    json_t *json = NULL;
     char shown[FIELD_SHOWN_MAX];
 
+    if (size == 0) /* jansson has no words for it */
+        return error_set(e, -EBADMSG, "empty");
+    json = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
     if (!json)
         return error_set(e, -EBADMSG, "line %d: %s", error.line, show_foreign(error.text, shown));
     if (json_typeof(json) != type) {

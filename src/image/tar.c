@@ -1,5 +1,7 @@
+#include "image/fields.h"
 #include "image/tar_internal.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* A header block (POSIX ustar interchange format). */
@@ -405,7 +407,7 @@ static int read_entry(struct tar_reader *t, const uint8_t *header, uint64_t size
     memcpy(copy, header, TAR_BLOCK);
     set_names(t, copy);
     if (!t->path[0])
-        return error_set(e, -EBADMSG, "an entry without a name");
+        return error_set(e, -EBADMSG, "it has no name");
     r = set_type(t, copy[TYPE_OFFSET], e);
     if (r >= 0)
         r = set_numbers(t, copy, e);
@@ -432,38 +434,64 @@ static int skip_rest(struct tar_reader *t, struct error *e)
     return tar_skip(t, padding, e);
 }
 
-int tar_next(struct tar_reader *t, const struct tar_entry **ret, struct error *e)
+/* Says of R's error which entry it is about: the one whose name is known, or what begins there. */
+static int name_entry(const struct tar_reader *t, int r, struct error *e)
 {
-    const uint8_t *header;
-    uint64_t size = 0;
-    uint8_t type;
-    bool described = false;
-    int r = skip_rest(t, e);
+    const char *path = t->extra.path ? t->extra.path : t->path;
+    char shown[FIELD_SHOWN_MAX];
 
-    tar_extra_clear(&t->extra);
-    t->entry = (struct tar_entry){0};
+    if (path[0])
+        return error_prefix(e, r, "entry \"%s\"", show_foreign(path, shown));
+    return error_prefix(e, r, "entry at byte %" PRIu64, t->start);
+}
+
+/* The header of the next entry, when all that describe it have been read: 1, or 0 at the archive's
+ * end. */
+static int find_entry(struct tar_reader *t, const uint8_t **ret, uint64_t *ret_size,
+                      struct error *e)
+{
+    bool described = false;
+
     for (;;) {
-        if (r < 0)
-            return r;
-        r = t->finished ? 0 : next_header(t, &header, e);
+        int r = t->finished ? 0 : next_header(t, ret, e);
+        uint8_t type;
         if (r < 0)
             return r;
         if (r == 0) {
             t->finished = true;
-            *ret = NULL;
             return described ? truncated(e) : 0;
         }
-        if (NUMBER(header, FIELD_SIZE, &size) < 0 || size > INT64_MAX)
+        if (NUMBER(*ret, FIELD_SIZE, ret_size) < 0 || *ret_size > INT64_MAX)
             return error_set(e, -EBADMSG, "damaged header (size)");
-        type = header[TYPE_OFFSET];
-        r = describes_next(t, type, size, e);
-        if (r == 0)
-            break;
+        type = (*ret)[TYPE_OFFSET];
+        r = describes_next(t, type, *ret_size, e);
+        if (r <= 0)
+            return r < 0 ? r : 1;
         described |= type != 'g';
     }
-    r = read_entry(t, header, size, e);
+}
+
+int tar_next(struct tar_reader *t, const struct tar_entry **ret, struct error *e)
+{
+    const uint8_t *header;
+    uint64_t size = 0;
+    int r = skip_rest(t, e);
+
     if (r < 0)
-        return r;
+        return name_entry(t, r, e);
+    tar_extra_clear(&t->extra);
+    t->entry = (struct tar_entry){0};
+    t->path[0] = 0;
+    t->start = tar_position(t);
+    r = find_entry(t, &header, &size, e);
+    if (r == 0) {
+        *ret = NULL;
+        return 0;
+    }
+    if (r > 0)
+        r = read_entry(t, header, size, e);
+    if (r < 0)
+        return name_entry(t, r, e);
     *ret = &t->entry;
     return 0;
 }

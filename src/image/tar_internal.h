@@ -31,6 +31,7 @@ struct tar_reader {
     uint8_t block[TAR_BLOCK];
     uint64_t stored;  /* bytes of the entry's data still in the stream */
     uint64_t padding; /* and what fills its last block */
+    uint64_t start;   /* where in the stream its headers begin */
     bool finished;
 
     struct tar_extra extra;

@@ -48,7 +48,7 @@ class Refusals(stores.StoreTest):
 
     def test_layout_file(self):
         for content, part in (
-            (b"", "oci-layout: line "),
+            (b"", "oci-layout: empty"),
             (b"[]", "expected a JSON object"),
             (b"{}", "oci-layout: imageLayoutVersion: missing"),
             (b'{"imageLayoutVersion": "2.0.0"}', "expected 1.x"),
@@ -61,7 +61,7 @@ class Refusals(stores.StoreTest):
 
     def test_index_that_is_no_index(self):
         for content, part in (
-            (b"", "index.json: line "),
+            (b"", "index.json: empty"),
             (b"{", "index.json: line 1"),
             (b'{"schemaVersion": 2, "schemaVersion": 2}', "duplicate object key"),
             (b'{"a": "\\u0000"}', "index.json: line 1"),

@@ -56,7 +56,7 @@ class StoreTest(unittest.TestCase):
         return found
 
     def assert_refused(self, image, *parts, options=()):
-        """Loading fails with one line that says all PARTS, and the store stays as it is."""
+        """Loading fails with one line that says all PARTS, and the store stays as it is; that line."""
         before = self.contents()
         done = self.load(image, *options)
         self.assertEqual(done.returncode, 1, done.stdout)
@@ -65,6 +65,7 @@ class StoreTest(unittest.TestCase):
         for part in ("dockless image load: ", *parts):
             self.assertIn(part, done.stderr)
         self.assertEqual(trees.difference(before, self.contents()), [])
+        return done.stderr
 
     def make_store(self):
         """A store with one image in it, so that there is something to spoil."""
