@@ -87,6 +87,7 @@ static bool wait_for_ports(struct sandbox *s)
         return false;
     if (s->ports_until_usec == 0)
         s->ports_until_usec = now + PORTS_USEC_MAX;
+    s->report_source = loop_source_free(s->report_source);
     return now < s->ports_until_usec &&
            loop_add_time_relative(s->host->event, &s->report_source, PORTS_LOOK_USEC,
                                   on_ports_timer, s) >= 0;
@@ -101,6 +102,36 @@ static void report(struct sandbox *s)
     s->state = SANDBOX_REPORTED;
     /* The callee may free S: nothing of it is touched afterwards. */
     s->over(s, &copy, s->userdata);
+}
+
+static void finish(struct sandbox *s);
+
+static int on_report_due(struct loop_source *source, void *userdata)
+{
+    struct sandbox *s = userdata;
+
+    (void)source;
+    s->report_source = loop_source_free(s->report_source);
+    if (s->emptied && !s->finished)
+        finish(s);
+    else
+        report(s);
+    return 0;
+}
+
+/* Whoever ends S from outside is told from the event loop, like of every other end: the callee may
+ * free S and others of its family, which the caller still goes through. */
+static int report_soon(struct sandbox *s)
+{
+    return s->report_source ? 0
+                            : loop_add_defer(s->host->event, &s->report_source, on_report_due, s);
+}
+
+/* The same where nobody could be told of a failure. */
+static void report_soon_or_end(struct sandbox *s)
+{
+    if (report_soon(s) < 0)
+        loop_exit(s->host->event, -ENOMEM);
 }
 
 static void read_usage(struct sandbox *s)
@@ -213,7 +244,7 @@ static void give_up_copies(struct sandbox *s)
     s->copier = NULL;
     error_set(&e, -ECANCELED, "copying out was broken off");
     note_copies(s, &e);
-    report(s);
+    report_soon_or_end(s);
 }
 
 static void finish(struct sandbox *s)
@@ -221,6 +252,7 @@ static void finish(struct sandbox *s)
     struct child_status failure;
     bool failed = read_status(s, &failure);
 
+    s->finished = true;
     s->exit_source = loop_source_free(s->exit_source);
     s->empty_source = loop_source_free(s->empty_source);
     s->timeout_source = loop_source_free(s->timeout_source);
@@ -257,7 +289,7 @@ void sandbox_on_output(bool exceeded, void *userdata)
         return;
     if (exceeded && s->limits)
         limits_output_exceeded(s->limits);
-    if (s->emptied && !s->copier)
+    if (s->emptied && !s->finished)
         finish(s);
 }
 
@@ -290,7 +322,6 @@ static int watch_strays(struct sandbox *s)
     return r;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): bounded by max_sandboxes */
 /* The child that was never released goes at once: its end of the go pipe closes. */
 static void abandon(struct sandbox *s)
 {
@@ -303,33 +334,22 @@ static void abandon(struct sandbox *s)
     s->pid = 0;
 }
 
-static int on_start_failed(struct loop_source *source, void *userdata)
-{
-    struct sandbox *s = userdata;
-
-    (void)source;
-    s->report_source = loop_source_free(s->report_source);
-    report(s);
-    return 0;
-}
-
-/* A start that failed is reported from the event loop, like every other end. */
 static int report_failed_start(struct sandbox *s)
 {
     abandon(s);
     s->report.verdict = s->kill_requested ? SANDBOX_KILLED : SANDBOX_START_FAILED;
-    return loop_add_defer(s->host->event, &s->report_source, on_start_failed, s);
+    return report_soon(s);
 }
 
-/* Without the children: theirs ends when it is seen to have ended. */
+/* Without the children: theirs ends when it is seen to have ended. Never reports by itself. */
 static void kill_one(struct sandbox *s)
 {
     if (s->state == SANDBOX_RUNNING) {
         limits_kill(s->limits);
     } else if (s->copier) {
         give_up_copies(s);
-    } else if (s->state == SANDBOX_ENDING && s->emptied) {
-        finish(s); /* nobody shall wait any more for its output to be read */
+    } else if (s->emptied && !s->finished) {
+        report_soon_or_end(s); /* nobody shall wait any more for its output to be read */
     } else if (s->state == SANDBOX_PREPARING && s->start) {
         /* It waits for a copy: nothing runs yet. */
         s->kill_requested = true;
@@ -341,10 +361,8 @@ static void kill_one(struct sandbox *s)
 
 static void kill_children(struct sandbox *s)
 {
-    for (struct sandbox *child = s->first_child, *next; child; child = next) {
-        next = child->next_sibling; /* whoever is told of its end may free it */
+    for (struct sandbox *child = s->first_child; child; child = child->next_sibling)
         kill_one(child);
-    }
 }
 
 void sandbox_kill(struct sandbox *s)

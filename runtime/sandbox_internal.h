@@ -51,6 +51,7 @@ struct sandbox {
     struct cgroup *cgroup;
     struct limits *limits;
     bool emptied;               /* no process is left; its output may still have to be delivered */
+    bool finished;              /* the report is made; it may still wait for copies and ports */
     struct relay *relay;        /* with a limit on output */
     struct start *start;        /* while PREPARING */
     struct sandbox_spec copies; /* only its copies, for its end */

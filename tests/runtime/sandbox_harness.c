@@ -267,6 +267,12 @@ static void on_over(struct sandbox *s, const struct sandbox_report *report, void
     r->over = true;
 }
 
+void spare_wait(void)
+{
+    while (getenv("TEST_SPARES") && spares_count(H.host->spares) == 0)
+        assert_true(loop_run(H.event, 10000) >= 0);
+}
+
 static void start(struct run *r, const int stdio[3])
 {
     struct error e = ERROR_INIT;
@@ -275,8 +281,7 @@ static void start(struct run *r, const int stdio[3])
         r->spec.parent = sandbox_id(r->parent);
     if (sandbox_spec_validate(&r->spec, &e) < 0)
         fail_msg("%s", e.text);
-    while (getenv("TEST_SPARES") && spares_count(H.host->spares) == 0)
-        assert_true(loop_run(H.event, 10000) >= 0);
+    spare_wait();
     assert_int_equal(sandbox_start(H.host, 7, &r->spec, stdio, r->parent, on_over, r, &r->sandbox),
                      0);
 }

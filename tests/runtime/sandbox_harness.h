@@ -49,6 +49,9 @@ void harness_remove_tree(void);
 /** Runs TESTS between the fixtures. */
 int harness_main(const char *name, const struct CMUnitTest *tests, size_t n);
 
+/** Under TEST_SPARES: waits until there is one. What it holds is counted from then on. */
+void spare_wait(void);
+
 /** One run of a sandbox. */
 struct run {
     struct sandbox_spec spec;

@@ -249,6 +249,7 @@ static struct counts count_all(void)
     struct counts c = {0};
     char path[64];
 
+    spare_wait();
     snprintf(path, sizeof(path), "%d/fd", (int)getpid());
     c.fds = count_entries(H.host->proc_fd, path);
     snprintf(path, sizeof(path), "%d/mountinfo", (int)getpid());

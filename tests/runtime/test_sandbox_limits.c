@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/text.h"
+#include "sandbox_internal.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -109,22 +110,63 @@ static void an_excess_of_the_last_moment_counts(void **state)
     run_clear(&r);
 }
 
+/* Starts one that ends at once with output that nobody reads. */
+static void start_unread(struct run *r, struct run *parent)
+{
+    run_init(r, "head -c 100000 /dev/zero"); /* more than a pipe holds, less than two */
+    r->spec.limits.output_bytes = MIB;
+    r->parent = parent ? parent->sandbox : NULL;
+    run_start(r);
+}
+
+static void until_it_waits_for_its_reader(const struct run *r)
+{
+    while (!r->sandbox->emptied)
+        assert_true(loop_run(H.event, 10000) >= 0);
+    assert_false(r->over);
+}
+
 /* A program that never reads is not waited for by anybody, and a kill ends the waiting. */
 static void a_kill_does_not_wait_for_the_reader(void **state)
 {
-    uint64_t end = clock_monotonic_usec() + USEC_PER_SEC;
     struct run r;
 
     (void)state;
-    run_init(&r, "head -c 200000 /dev/zero");
-    r.spec.limits.output_bytes = MIB;
-    run_start(&r);
-    while (clock_monotonic_usec() < end)
+    start_unread(&r, NULL);
+    until_it_waits_for_its_reader(&r);
+    for (int i = 0; i < 5; i++)
         assert_true(loop_run(H.event, 10000) >= 0);
     assert_false(r.over);
     sandbox_kill(r.sandbox);
     run_wait(&r);
     run_clear(&r);
+}
+
+/* Who is told of an end may free others: not while somebody goes through a family. */
+static void whoever_kills_a_family_is_told_of_its_ends_later_and_once(void **state)
+{
+    struct run parent, children[2];
+
+    (void)state;
+    run_init(&parent, "echo up; read x");
+    run_start(&parent);
+    run_until(&parent, "up");
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++)
+        start_unread(&children[i], &parent);
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++)
+        until_it_waits_for_its_reader(&children[i]);
+    sandbox_kill(parent.sandbox);
+    sandbox_kill(children[0].sandbox);
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++)
+        assert_false(children[i].over);
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+        run_wait(&children[i]);
+        assert_int_equal(children[i].report.verdict, SANDBOX_EXITED);
+        run_clear(&children[i]);
+    }
+    run_wait(&parent);
+    assert_int_equal(parent.report.verdict, SANDBOX_KILLED);
+    run_clear(&parent);
 }
 
 /* --- processors ------------------------------------------------------------------------------ */
@@ -317,6 +359,7 @@ int main(void)
         cmocka_unit_test(output_within_the_limit_is_delivered_in_order),
         cmocka_unit_test(an_excess_of_the_last_moment_counts),
         cmocka_unit_test(a_kill_does_not_wait_for_the_reader),
+        cmocka_unit_test(whoever_kills_a_family_is_told_of_its_ends_later_and_once),
         cmocka_unit_test(a_share_of_a_cpu_is_kept_and_its_waits_are_told),
         cmocka_unit_test(a_program_sees_only_the_cpus_it_is_given),
         cmocka_unit_test(what_the_host_cannot_is_refused_unless_waived),

@@ -251,6 +251,7 @@ static void a_port_is_used_again_two_hundred_times(void **state)
         assert_int_equal(fetch_from_host("127.0.0.1", LAST_PORT, text, sizeof(text)), 0);
         assert_string_equal(text, "box");
         run_clear(&r);
+        spare_wait();
         if (i == 20)
             fds = count_entries(H.host_proc_fd, "self/fd");
     }

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define WANT 2
 
@@ -139,6 +140,8 @@ static void more_at_once_than_there_are_run_all_the_same(void **state)
 static void one_that_has_died_is_not_used(void **state)
 {
     struct spare *victim;
+    siginfo_t info;
+    pid_t pid;
 
     (void)state;
     until(WANT);
@@ -147,8 +150,9 @@ static void one_that_has_died_is_not_used(void **state)
     assert_int_equal(kill(victim->pid, 0), 0);
     spare_free(victim);
     until(WANT);
-    assert_int_equal(kill(newest_first_process(), SIGKILL), 0);
-    idle(20 * USEC_PER_MSEC);
+    pid = newest_first_process();
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
     check_script("echo one; exit 4", 4, "one");
     check_script("echo two; exit 5", 5, "two");
     until(WANT);
