@@ -40,7 +40,7 @@ class Killed(stores.StoreTest):
                                   stdout=subprocess.DEVNULL)
         self.addCleanup(writer.wait)
         self.addCleanup(writer.kill)
-        host.wait_until(lambda: set(self.parts()) - before)
+        self.assertTrue(host.wait_until(lambda: set(self.parts()) - before))
         self.assertIsNone(writer.poll())
         return writer
 
@@ -78,7 +78,7 @@ class Killed(stores.StoreTest):
         words = ["image", "export", "--store", self.store, "test", target]
         writer = subprocess.Popen([case.DOCKLESS, *words], stdout=subprocess.DEVNULL)
         self.addCleanup(writer.kill)
-        host.wait_until(self.parts)
+        self.assertTrue(host.wait_until(self.parts))
         writer.terminate()
         self.assertEqual(writer.wait(), -signal.SIGTERM)
         self.assertEqual(os.listdir(self.place), [])
