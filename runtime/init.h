@@ -21,9 +21,9 @@ void init_unblock_signals(void);
  * of the host. */
 int init_hide(void);
 
-/** Gives up all capabilities but CAP_KILL. No filter of
- * system calls: an administrator's own could forbid what it needs, and nothing foreign runs in it.
- */
+/** Gives up all capabilities but CAP_KILL, and all system calls but those of init_serve(): a filter
+ * of its own, since an administrator's could forbid what it needs. To be called when the program
+ * runs, which would inherit both. */
 int init_confine(void);
 
 /** Serves until PROGRAM has ended, writes a struct child_status to STATUS_FD and exits. */

@@ -119,6 +119,16 @@ class Run(sandboxes.RunTest):
         """
         self.assertEqual(self.output("sh", "-c", script), "2 init\n")
 
+    def test_the_first_process_has_a_filter_of_its_own(self):
+        """Loaded beside the command's start; that inherits neither it nor what goes with it."""
+        script = """
+            i=0
+            while [ $i -lt 300 ] && ! grep -q 'Seccomp:.2' /proc/1/status; do sleep 0.02; i=$((i+1)); done
+            grep -E '^(NoNewPrivs|CapBnd|Seccomp)' /proc/1/status | cut -f 2
+            sh -c 'kill -9 $$'; echo $?
+        """
+        self.assertEqual(self.output("sh", "-c", script), f"{1 << 5:016x}\n1\n2\n1\n137\n")
+
     def test_killed_itself_it_takes_everything_along(self):
         process = self.popen("sh", "-c", "echo up; sleep 600", stdout=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), b"up\n")
