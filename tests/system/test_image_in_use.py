@@ -1,3 +1,4 @@
+# ctest: no-asan
 """Images that an agent's job and a run are in, while others remove, replace, verify and prune them."""
 
 import json
