@@ -304,6 +304,13 @@ static int set_cpuset(struct run_options *o, const char *value, struct error *e)
     return 0;
 }
 
+static int set_disk_by(struct run_options *o, const char *value, struct error *e)
+{
+    if (launcher_disk_by_name(value, &o->disk_by) < 0)
+        return error_set(e, -EINVAL, "--disk-by is auto, quota or image, not \"%s\"", value);
+    return 0;
+}
+
 static int set_pids(struct run_options *o, const char *value, struct error *e)
 {
     if (strcmp(value, "-1") == 0)
@@ -399,6 +406,7 @@ static const struct option_rule rules[] = {
     {"cpuset-cpus", 0, OTHER, 0, set_cpuset},
     {"cpu-time", 0, TIME, FIELD(cpu_time_usec), NULL},
     {"disk", 0, SIZE, FIELD(disk_bytes), NULL},
+    {"disk-by", 0, OTHER, 0, set_disk_by},
     {"entrypoint", 0, TEXT, FIELD(entrypoint), NULL},
     {"env", 'e', LIST, FIELD(env), NULL},
     {"env-file", 0, LIST, FIELD(env_files), NULL},

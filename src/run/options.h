@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "runtime/cpus.h"
+#include "runtime/launcher.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -88,6 +89,7 @@ struct run_options {
     uint64_t wall_time_usec;
     uint64_t shm_bytes;
     uint64_t disk_bytes;
+    enum launcher_disk disk_by;
     uint64_t output_bytes;
     uint64_t cpu_share; /* thousandths of a CPU */
     struct cpus cpus;   /* empty: all */

@@ -464,6 +464,7 @@ int run_plan_launch(const struct run_plan *p, uint32_t max_sandboxes, struct lau
         .n_roots = p->n_roots,
         .scratch = p->options->scratch ? p->options->scratch : RUN_SCRATCH_DEFAULT,
         .max_sandboxes = max_sandboxes,
+        .disk = p->options->disk_by,
         .network = p->spec.network == SANDBOX_NETWORK_NAT ? &p->network : NULL,
         .close_fds = {-1, -1, -1, -1},
     };

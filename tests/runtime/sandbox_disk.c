@@ -1,9 +1,12 @@
 /* Limits on disk, whatever they are enforced by. */
 #include "sandbox_disk.h"
 
+#include "base/cleanup.h"
+#include "base/fdio.h"
 #include "base/text.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -83,4 +86,61 @@ void room_that_is_freed_can_be_used_again(void **state)
     r.spec.limits.disk_bytes = 8 * MIB;
     assert_string_equal(run_output(&r, 0), "fine");
     run_clear(&r);
+}
+
+/* A task tree of 200 files and 2 MiB that has to be copied: one of them belongs to nobody inside. */
+static void put_tree(const char *name)
+{
+    _cleanup_free_ char *text = malloc(MIB);
+    char path[64];
+
+    assert_non_null(text);
+    memset(text, 'x', MIB);
+    text[MIB - 1] = 0;
+    assert_int_equal(mkdirat(H.tasks_fd, name, 0755), 0);
+    for (int i = 0; i < 200; i++) {
+        snprintf(path, sizeof(path), "%s/%d", name, i);
+        put_file(H.tasks_fd, path, i < 2 ? text : "", 0644);
+    }
+    assert_int_equal(fchownat(H.tasks_fd, path, 1234567, 1234567, 0), 0);
+}
+
+void a_start_that_needs_more_than_the_disk_says_so(void **state)
+{
+    static const struct {
+        uint64_t bytes, inodes;
+        bool fails;
+    } tries[] = {{SANDBOX_DISK_MIN, 0, true},
+                 {MIB + MIB / 2, 0, true},
+                 {4 * MIB, 0, false},
+                 {0, SANDBOX_INODES_MIN, true},
+                 {4 * MIB, SANDBOX_INODES_MIN, true},
+                 {0, 512, false}};
+
+    (void)state;
+    if (!able(LAUNCHER_LIMIT_DISK)) {
+        check_refused(&(struct sandbox_limits){.disk_inodes = SANDBOX_INODES_MIN}, "disk");
+        return;
+    }
+    put_tree("large");
+    for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+        struct run r;
+        run_init(&r, "ls /task | wc -l");
+        assert_non_null(
+            sandbox_spec_add_mount(&r.spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, "large", "/task"));
+        r.spec.limits.disk_bytes = tries[i].bytes;
+        r.spec.limits.disk_inodes = tries[i].inodes;
+        if (tries[i].fails) {
+            run_start(&r);
+            run_wait(&r);
+            assert_int_equal(r.report.verdict, SANDBOX_START_FAILED);
+            assert_string_equal(r.report.failed_step, "mount /task");
+            assert_true(strstr(r.report.error, "No space left on device") ||
+                        strstr(r.report.error, "Disk quota exceeded"));
+        } else {
+            assert_string_equal(run_output(&r, 0), "200");
+        }
+        run_clear(&r);
+    }
+    assert_int_equal(fd_remove_tree(H.tasks_fd, "large"), 0);
 }

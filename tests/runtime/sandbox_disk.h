@@ -13,8 +13,10 @@ void check_refused(const struct sandbox_limits *limits, const char *name);
 void root_and_scratch_share_the_bytes_of_the_disk(void **state);
 void files_beyond_the_inodes_are_refused(void **state);
 void room_that_is_freed_can_be_used_again(void **state);
+void a_start_that_needs_more_than_the_disk_says_so(void **state);
 
 #define DISK_TESTS                                                                                 \
     cmocka_unit_test(root_and_scratch_share_the_bytes_of_the_disk),                                \
         cmocka_unit_test(files_beyond_the_inodes_are_refused),                                     \
-        cmocka_unit_test(room_that_is_freed_can_be_used_again)
+        cmocka_unit_test(room_that_is_freed_can_be_used_again),                                    \
+        cmocka_unit_test(a_start_that_needs_more_than_the_disk_says_so)

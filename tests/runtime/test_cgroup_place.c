@@ -122,11 +122,14 @@ static bool is_in(pid_t pid, const char *end)
 static int work_as_launcher(struct fixture *f)
 {
     const struct sandbox_limits limits = {.memory_bytes = 16 * MIB, .pids = 5};
+    _cleanup_buffer_ struct buffer before = {0}, after = {0};
+    const char *const given = "cgroup.subtree_control";
     _cleanup_strv_ char **paths = NULL;
     struct error e = ERROR_INIT;
     struct cgroup_host *h;
     struct cgroup *cg;
 
+    CHECK(cgroup_read(f->place[CGROUP_V2].fd, given, &before) == 0);
     if (cgroup_host_open("t-inner", &h, &e) < 0) {
         fprintf(stderr, "%s\n", e.text);
         return 2;
@@ -149,6 +152,8 @@ static int work_as_launcher(struct fixture *f)
     CHECK(is_in(getpid(), at_home));
     for (size_t i = 0; i < f->n; i++)
         CHECK(access(paths[i], F_OK) < 0);
+    CHECK(cgroup_read(f->place[CGROUP_V2].fd, given, &after) == 0);
+    CHECK(strcmp((const char *)before.data, (const char *)after.data) == 0);
     return 0;
 }
 

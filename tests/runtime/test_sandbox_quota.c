@@ -216,31 +216,6 @@ static void ids_of_others_are_passed_over(void **state)
 }
 
 /* What the launcher's own processes write for a sandbox counts, root or not. */
-static void a_copied_tree_that_is_too_large_fails_the_start(void **state)
-{
-    _cleanup_free_ char *text = malloc(MIB);
-    struct run r;
-
-    (void)state;
-    assert_non_null(text);
-    memset(text, 'x', MIB);
-    text[MIB - 1] = 0;
-    assert_int_equal(mkdirat(H.tasks_fd, "large", 0755), 0);
-    put_file(H.tasks_fd, "large/1", text, 0644);
-    put_file(H.tasks_fd, "large/2", text, 0644);
-    assert_int_equal(fchownat(H.tasks_fd, "large/1", 1234567, 1234567, 0), 0);
-    run_init(&r, "echo fine");
-    assert_non_null(
-        sandbox_spec_add_mount(&r.spec, SANDBOX_MOUNT_OVERLAY, ROOT_TASKS, "large", "/task"));
-    r.spec.limits.disk_bytes = MIB + MIB / 2;
-    run_start(&r);
-    run_wait(&r);
-    assert_int_equal(r.report.verdict, SANDBOX_START_FAILED);
-    assert_string_equal(r.report.failed_step, "mount /task");
-    assert_non_null(strstr(r.report.error, kind->refusal));
-    run_clear(&r);
-}
-
 /* What a launcher leaves that was killed. The second is in the project of the whole directory,
  * which is somebody else's. */
 static void the_limits_of_a_dead_launcher_are_swept(void **state)
@@ -373,7 +348,6 @@ static int run_kind(const struct kind *k, const char *directory)
         cmocka_unit_test(nobody_inside_leaves_the_project),
         cmocka_unit_test(limits_and_files_go_with_the_sandbox),
         cmocka_unit_test(ids_of_others_are_passed_over),
-        cmocka_unit_test(a_copied_tree_that_is_too_large_fails_the_start),
         cmocka_unit_test(the_limits_of_a_dead_launcher_are_swept),
         cmocka_unit_test(the_sweep_leaves_what_is_above_alone),
         cmocka_unit_test(limits_that_are_switched_off_fail_the_start),

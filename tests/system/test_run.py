@@ -55,6 +55,7 @@ class Run(sandboxes.RunTest):
             (["--volume", "/no/such/source:/x"], "raw", "/no/such/source"),
             (["--volume", "relative:target"], "raw", "--volume"),
             (["--cpu-time", "soon"], "raw", "--cpu-time"),
+            (["--disk-by", "luck"], "raw", "--disk-by is auto, quota or image"),
             (["--publish", "8080:80"], "raw", "--publish needs --network nat"),
             (["--volume", "/etc/passwd:/x:overlay"], "raw", "only a directory can be an overlay"),
             (["--no-such-option"], "raw", ""),
@@ -260,6 +261,14 @@ class Run(sandboxes.RunTest):
         done = self.shell("dd if=/dev/zero of=/file bs=64k count=64", options=["--disk", "2m"])
         self.assertEqual(done.returncode, 1)
         self.assertIn("No space left on device", done.stderr)
+
+    def test_a_disk_is_bounded_by_what_was_chosen_or_not_at_all(self):
+        """On a scratch without quotas; with them: tests/vm/test_quota.py."""
+        image = self.shell("df -k / | tail -n 1", options=["--disk", "2m", "--disk-by", "image"])
+        self.assertEqual((image.returncode, image.stderr), (0, ""))
+        done = self.shell("echo fine", options=["--disk", "2m", "--disk-by", "quota"])
+        self.assertEqual((done.returncode, done.stdout), (125, ""))
+        self.assertIn("no project quotas", done.stderr)
 
     # -- what a request can ask for beyond
 

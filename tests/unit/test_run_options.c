@@ -92,9 +92,10 @@ static void numbers_and_names_are_strict(void **state)
         {"ulimit", "core=2:1"}, {"cap-drop", "root"},
         {"network", "host"},    {"tmpfs", "tmp"},
         {"tmpfs", "/t:mode=9"}, {"security-opt", "seccomp="},
-        {"pids-limit", "many"}, {"copy-in", "/a:b"},
-        {"copy-out", "a:/b"},   {"copy-out", "/a:"},
-        {"copy-in", "a:/b:c"},  {"copy-in", "/a"},
+        {"pids-limit", "many"}, {"disk-by", "luck"},
+        {"copy-in", "/a:b"},    {"copy-out", "a:/b"},
+        {"copy-out", "/a:"},    {"copy-in", "a:/b:c"},
+        {"copy-in", "/a"},
     };
     struct run_options o;
 
@@ -116,6 +117,8 @@ static void numbers_and_names_are_strict(void **state)
     assert_int_equal(apply(&o, "copy-in", "dir/.:/x/"), 0);
     assert_true(o.copies[0].content && !o.copies[0].out);
     assert_string_equal(o.copies[0].inside, "/x");
+    assert_int_equal(apply(&o, "disk-by", "image"), 0);
+    assert_int_equal(o.disk_by, LAUNCHER_DISK_IMAGE);
     assert_int_equal(apply(&o, "pids-limit", "-1"), 0);
     assert_true(o.pids == 0);
     run_options_clear(&o);
