@@ -88,7 +88,7 @@ void room_that_is_freed_can_be_used_again(void **state)
     run_clear(&r);
 }
 
-/* A task tree of 200 files and 2 MiB that has to be copied: one of them belongs to nobody inside. */
+/* A task tree of 200 files and 2 MiB that has to be copied: one belongs to nobody inside. */
 static void put_tree(const char *name)
 {
     _cleanup_free_ char *text = malloc(MIB);
