@@ -59,22 +59,29 @@ int limits_take_precedence(void)
     return syscall(SYS_sched_setattr, 0, &s, 0) == 0 ? 0 : -errno;
 }
 
-/* CPUs that can work for a sandbox at once. Not the affinity mask of this process: any process may
- * widen its own (sched_setaffinity(2)). */
-static uint64_t usable_cpus(const struct sandbox_limits *limits)
+uint64_t limits_cpus(const struct sandbox_limits *limits, uint64_t online)
 {
-    static long online; /* asked once: it reads a file of sysfs */
     uint64_t own = 0;
 
-    if (online <= 0)
-        online = sysconf(_SC_NPROCESSORS_ONLN);
-    if (online <= 0)
-        return 1;
     for (size_t i = 0; i < SANDBOX_CPU_WORDS; i++)
         own += (uint64_t)__builtin_popcountll(limits->cpus[i]);
     if (own == 0)
-        own = (uint64_t)online;
+        own = online;
     return limits->pids > 0 ? MIN(limits->pids, own) : own;
+}
+
+static uint64_t online_cpus(void)
+{
+    static long online; /* asked once: it reads a file of sysfs */
+
+    if (online <= 0)
+        online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint64_t)online : 1;
+}
+
+uint64_t limits_next_look(uint64_t left, uint64_t cpus)
+{
+    return MAX(left / cpus, LOOK_USEC_MIN);
 }
 
 /* Remembers the first of clocks and output, and ends the sandbox. */
@@ -88,7 +95,7 @@ static void hit(struct limits *l, enum sandbox_verdict verdict)
 static int on_cpu(struct loop_source *source, uint64_t due, void *userdata)
 {
     struct limits *l = userdata;
-    uint64_t used, wait;
+    uint64_t used;
     int r = cgroup_cpu_usage(l->cg, &used);
 
     (void)due;
@@ -97,8 +104,8 @@ static int on_cpu(struct loop_source *source, uint64_t due, void *userdata)
         hit(l, SANDBOX_CPU_TIMEOUT);
         return 0;
     }
-    wait = MAX((l->cpu_limit - used) / l->cpus, LOOK_USEC_MIN);
-    loop_source_set_time(source, clock_monotonic_usec() + wait);
+    loop_source_set_time(source,
+                         clock_monotonic_usec() + limits_next_look(l->cpu_limit - used, l->cpus));
     if (loop_source_enable(source, true) < 0)
         hit(l, SANDBOX_CPU_TIMEOUT);
     return 0;
@@ -152,11 +159,11 @@ int limits_start(struct loop *event, struct cgroup *cg, const struct sandbox_lim
         return error_sys(e, -ENOMEM, "limits");
     l->cg = cg;
     l->cpu_limit = limits->cpu_time_usec;
-    l->cpus = usable_cpus(limits);
+    l->cpus = limits_cpus(limits, online_cpus());
     l->first = SANDBOX_EXITED;
     if (l->cpu_limit > 0)
         r = add_timer(l, event, &l->cpu,
-                      later(started_usec, MAX(l->cpu_limit / l->cpus, LOOK_USEC_MIN)), on_cpu);
+                      later(started_usec, limits_next_look(l->cpu_limit, l->cpus)), on_cpu);
     if (r >= 0 && limits->wall_time_usec > 0 && !weakened("wall-clock"))
         r = add_timer(l, event, &l->wall, later(started_usec, limits->wall_time_usec), on_wall);
     if (r < 0)

@@ -26,6 +26,14 @@ int limits_start(struct loop *event, struct cgroup *cg, const struct sandbox_lim
 void limits_stop(struct limits *l);
 DEFINE_CLEANUP(struct limits, limits_stop)
 
+/** How many CPUs of the ONLINE ones can work for a sandbox at once. Not the affinity mask of this
+ * process: any process may widen its own (sched_setaffinity(2)). */
+uint64_t limits_cpus(const struct sandbox_limits *limits, uint64_t online);
+
+/** When LEFT microseconds of CPU time can be used up by CPUS at the earliest, from now; not sooner
+ * than the kernel's own accounting makes sense of. */
+uint64_t limits_next_look(uint64_t left, uint64_t cpus);
+
 /** The first process has ended: the clocks stop (what still dies now is not the program's time);
  * memory stays watched until the verdict. */
 void limits_first_exited(struct limits *l);

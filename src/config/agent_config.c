@@ -201,18 +201,15 @@ int agent_config_set(struct agent_config *c, const char *key, const char *value,
 
 int agent_config_set_limit(struct agent_config *c, const char *assignment, struct error *e)
 {
-    const char *equals = strchr(assignment, '=');
     _cleanup_free_ char *key = NULL;
-    int r;
+    const char *value;
+    int r = settings_split(assignment, &key, &value, e);
 
-    if (!equals)
-        return error_set(e, -EINVAL, "\"%s\" is not of the form NAME=VALUE", assignment);
-    key = strndup(assignment, (size_t)(equals - assignment));
-    if (!key)
-        return -ENOMEM;
-    r = settings_set(all_limits, key, equals + 1, c, e);
+    if (r < 0)
+        return r;
+    r = settings_set(all_limits, key, value, c, e);
     if (r == -ENOENT)
-        r = settings_set(job_limits_settings(), key, equals + 1, &c->limits, e);
+        r = settings_set(job_limits_settings(), key, value, &c->limits, e);
     return r == -ENOENT ? error_set(e, -EINVAL, "there is no limit \"%s\"", key) : r;
 }
 

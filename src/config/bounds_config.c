@@ -24,16 +24,13 @@ struct settings bounds_config_settings(void)
 
 int bounds_config_set(struct image_bounds *b, const char *assignment, struct error *e)
 {
-    const char *equals = strchr(assignment, '=');
     _cleanup_free_ char *key = NULL;
-    int r;
+    const char *value;
+    int r = settings_split(assignment, &key, &value, e);
 
-    if (!equals)
-        return error_set(e, -EINVAL, "\"%s\" is not of the form NAME=VALUE", assignment);
-    key = strndup(assignment, (size_t)(equals - assignment));
-    if (!key)
-        return error_sys(e, -ENOMEM, "bounds");
-    r = settings_set(bounds_config_settings(), key, equals + 1, b, e);
+    if (r < 0)
+        return r;
+    r = settings_set(bounds_config_settings(), key, value, b, e);
     return r == -ENOENT ? error_set(e, -EINVAL, "there is no bound \"%s\"", key) : r;
 }
 

@@ -133,3 +133,16 @@ int settings_read(const struct yaml_file *f, const struct yaml_node *map, struct
     }
     return r;
 }
+
+int settings_split(const char *assignment, char **ret_key, const char **ret_value, struct error *e)
+{
+    const char *equals = strchr(assignment, '=');
+
+    if (!equals)
+        return error_set(e, -EINVAL, "\"%s\" is not of the form NAME=VALUE", assignment);
+    *ret_key = strndup(assignment, (size_t)(equals - assignment));
+    if (!*ret_key)
+        return error_sys(e, -ENOMEM, "%s", assignment);
+    *ret_value = equals + 1;
+    return 0;
+}

@@ -35,7 +35,11 @@ struct settings {
 int settings_set(struct settings known, const char *key, const char *value, void *base,
                  struct error *e);
 
-/** The same for an entry of a mapping; faults name the place, and an unknown KEY is one. */
+/** Cuts ASSIGNMENT, NAME=VALUE of a command line, in two: *RET_KEY is the caller's to free,
+ * *RET_VALUE points into ASSIGNMENT. -EINVAL where it has no '='. */
+int settings_split(const char *assignment, char **ret_key, const char **ret_value, struct error *e);
+
+/** settings_set() for an entry of a mapping; faults name the place, and an unknown KEY is one. */
 int settings_read_entry(const struct yaml_file *f, const struct yaml_node *key,
                         const struct yaml_node *value, struct settings known, void *base,
                         struct error *e);

@@ -2,7 +2,7 @@
  * themselves, as the launcher's children are. And things for them to do. */
 #pragma once
 
-#include "cgroup.h"
+#include "cgroup_internal.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -52,6 +52,15 @@ static inline int wait_status(pid_t pid)
     if (waitpid(pid, &status, 0) != pid)
         return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+/** Sets the memory limit of all sandboxes of H together. */
+static inline int limit_everybody(struct cgroup_host *h, uint64_t bytes)
+{
+    bool v2 = h->memory_dir == CGROUP_V2;
+
+    return cgroup_write_uint(h->dirs[h->memory_dir].fd, v2 ? "memory.max" : "memory.limit_in_bytes",
+                             bytes);
 }
 
 /** How much longer than an idle machine a slow one may take (scripts/test). */

@@ -7,103 +7,10 @@
 
 #include <cmocka.h>
 
-#include "cgroup_child.h"
-#include "cgroup_internal.h"
+#include "cgroup_fixture.h"
 
-#include "base/fdio.h"
-#include "base/text.h"
-
-#include <poll.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-struct fixture {
-    struct cgroup_host *host;
-    struct cgroup *cg;
-    char instance[32];
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    struct error e = ERROR_INIT;
-
-    snprintf(f->instance, sizeof(f->instance), "t-%d", (int)getpid());
-    if (cgroup_host_open(f->instance, &f->host, &e) < 0) {
-        print_error("%s\n", e.text);
-        free(f);
-        return -1;
-    }
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    _cleanup_strv_ char **paths = NULL;
-    int left = 0;
-
-    cgroup_host_paths(f->host, &paths);
-    if (f->cg)
-        cgroup_destroy(f->cg);
-    cgroup_host_close(f->host);
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        ;
-    for (char **p = paths; p && *p; p++)
-        left += access(*p, F_OK) == 0;
-    free(f);
-    return left ? -1 : 0;
-}
-
-static struct cgroup *make(struct fixture *f, uint64_t memory, uint64_t pids)
-{
-    struct sandbox_limits limits = {.memory_bytes = memory, .pids = pids};
-    struct error e = ERROR_INIT;
-
-    if (cgroup_create(f->host, "s1", &limits, &f->cg, &e) < 0)
-        fail_msg("%s", e.text);
-    return f->cg;
-}
-
-/* The value of control file NAME of sandbox s1, looked for in every hierarchy; "-" where there is
- * none. */
-static const char *value(struct fixture *f, const char *name)
-{
-    static char text[256];
-    _cleanup_strv_ char **paths = NULL;
-
-    snprintf(text, sizeof(text), "-");
-    cgroup_host_paths(f->host, &paths);
-    for (char **p = paths; *p; p++) {
-        _cleanup_buffer_ struct buffer b = {0};
-        _cleanup_free_ char *path = text_printf("%s/s1/%s", *p, name);
-        if (fd_read_file(AT_FDCWD, path, &b, sizeof(text) - 1) == 0)
-            snprintf(text, sizeof(text), "%.*s", (int)strcspn(buffer_string(&b), "\n"), b.data);
-    }
-    return text;
-}
-
-static void wait_until_empty(struct cgroup *cg)
-{
-    uint64_t end = clock_monotonic_usec() + 5 * USEC_PER_SEC * time_scale();
-
-    while (cgroup_is_empty(cg) != 1) {
-        struct pollfd p = {cgroup_events_fd(cg), POLLPRI, 0};
-        assert_true(clock_monotonic_usec() < end);
-        poll(&p, 1, 100);
-    }
-}
-
-/* Runs FN in CG to its end and returns its status. */
-static int run(struct cgroup *cg, child_fn fn, uint64_t arg)
-{
-    pid_t pid = spawn_in(cg, fn, arg);
-
-    assert_true(pid > 0);
-    return wait_status(pid);
-}
 
 static bool oom_notice_is_ready(struct cgroup *cg)
 {
@@ -301,22 +208,12 @@ static void file_pages_are_given_back_instead(void **state)
     assert_false(cgroup_oom_happened(f->cg));
 }
 
-/* Sets the memory limit of all sandboxes together. */
-static void limit_everybody(struct fixture *f, uint64_t bytes)
-{
-    size_t at = f->host->memory_dir;
-    int fd = f->host->dirs[at].fd;
-
-    assert_int_equal(
-        cgroup_write_uint(fd, at == CGROUP_V2 ? "memory.max" : "memory.limit_in_bytes", bytes), 0);
-}
-
 static void a_shortage_above_is_not_the_sandboxs_own(void **state)
 {
     struct fixture *f = *state;
 
     make(f, 200 * MIB, 0);
-    limit_everybody(f, 16 * MIB);
+    assert_int_equal(limit_everybody(f->host, 16 * MIB), 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_false(cgroup_oom_happened(f->cg));
 }
@@ -326,10 +223,10 @@ static void an_own_shortage_after_one_above_is_seen(void **state)
     struct fixture *f = *state;
 
     make(f, 32 * MIB, 0);
-    limit_everybody(f, 16 * MIB);
+    assert_int_equal(limit_everybody(f->host, 16 * MIB), 0);
     assert_int_equal(run(f->cg, use_memory, 24 * MIB), 256 + SIGKILL);
     assert_false(cgroup_oom_happened(f->cg));
-    limit_everybody(f, 512 * MIB);
+    assert_int_equal(limit_everybody(f->host, 512 * MIB), 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
 }
@@ -339,11 +236,11 @@ static void a_shortage_above_before_our_time_hides_no_own_one(void **state)
     struct fixture *f = *state;
 
     make(f, 200 * MIB, 0);
-    limit_everybody(f, 16 * MIB);
+    assert_int_equal(limit_everybody(f->host, 16 * MIB), 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     wait_until_empty(f->cg);
     cgroup_destroy(TAKE_PTR(f->cg));
-    limit_everybody(f, 512 * MIB);
+    assert_int_equal(limit_everybody(f->host, 512 * MIB), 0);
     make(f, 16 * MIB, 0);
     assert_int_equal(run(f->cg, use_memory, 40 * MIB), 256 + SIGKILL);
     assert_true(cgroup_oom_happened(f->cg));
@@ -396,12 +293,6 @@ static void a_kill_ends_everybody_at_once(void **state)
     wait_until_empty(f->cg);
 }
 
-static int sleep_briefly(uint64_t unused)
-{
-    (void)unused;
-    return usleep(1000) < 0;
-}
-
 static void becoming_empty_wakes_the_poll(void **state)
 {
     struct fixture *f = *state;
@@ -418,109 +309,6 @@ static void becoming_empty_wakes_the_poll(void **state)
     assert_int_equal(poll(&p, 1, (int)(5000 * time_scale())), 1);
     wait_until_empty(f->cg);
     assert_int_equal(wait_status(pid), 256 + SIGKILL);
-}
-
-static int burn_in_children(uint64_t usec)
-{
-    for (int i = 0; i < 4; i++) {
-        pid_t pid = fork();
-        if (pid == 0)
-            _exit(burn(usec / 4));
-        wait_status(pid);
-    }
-    return 0;
-}
-
-static void cpu_time_is_that_of_all_processes_ever_inside(void **state)
-{
-    struct fixture *f = *state;
-    struct cgroup_usage usage;
-    uint64_t used;
-
-    make(f, 0, 0);
-    assert_int_equal(cgroup_cpu_usage(f->cg, &used), 0);
-    assert_true(used < 10 * USEC_PER_MSEC);
-    assert_int_equal(run(f->cg, burn_in_children, 200 * USEC_PER_MSEC), 0);
-    wait_until_empty(f->cg);
-    assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
-    assert_in_range(usage.usage_usec, 199 * USEC_PER_MSEC,
-                    (200 + 50 * time_scale()) * USEC_PER_MSEC);
-    assert_in_range(usage.user_usec + usage.system_usec, usage.usage_usec - 2,
-                    usage.usage_usec + 2);
-    assert_true(usage.user_usec > 0);
-}
-
-static void peak_memory_is_what_was_used_at_most(void **state)
-{
-    struct fixture *f = *state;
-    struct cgroup_usage usage;
-
-    make(f, 200 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 24 * MIB), 0);
-    assert_int_equal(run(f->cg, use_memory, 5 * MIB), 0);
-    wait_until_empty(f->cg);
-    assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
-    if (strcmp(value(f, "memory.peak"), "-") == 0 &&
-        strcmp(value(f, "memory.max_usage_in_bytes"), "-") == 0)
-        assert_true(usage.memory_peak == SANDBOX_ABSENT);
-    else
-        assert_in_range(usage.memory_peak, 24 * MIB, 30 * MIB);
-}
-
-static void counters_start_at_zero_under_a_name_used_before(void **state)
-{
-    struct fixture *f = *state;
-    struct cgroup_usage usage;
-
-    make(f, 100 * MIB, 0);
-    assert_int_equal(run(f->cg, use_memory, 24 * MIB), 0);
-    wait_until_empty(f->cg);
-    cgroup_destroy(TAKE_PTR(f->cg));
-    make(f, 100 * MIB, 0);
-    assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
-    assert_true(usage.memory_peak == SANDBOX_ABSENT || usage.memory_peak < 2 * MIB);
-    assert_true(usage.usage_usec < USEC_PER_MSEC);
-}
-
-static void check_told(struct fixture *f, uint64_t told, const char *file, const char *other)
-{
-    bool there = strcmp(value(f, file), "-") != 0 || (other && strcmp(value(f, other), "-") != 0);
-
-    if ((told != SANDBOX_ABSENT) != there)
-        fail_msg("%s is %s, but told as %lld", file, there ? "there" : "not there",
-                 (long long)told);
-}
-
-/* Zero is a number that a program can have, and must not stand for an unknown one. */
-static void what_the_kernel_does_not_count_is_absent(void **state)
-{
-    struct fixture *f = *state;
-    bool unified = strcmp(cgroup_host_driver(f->host), "unified") == 0;
-    struct cgroup_usage u;
-
-    make(f, 0, 0);
-    assert_int_equal(run(f->cg, sleep_briefly, 0), 0);
-    wait_until_empty(f->cg);
-    assert_int_equal(cgroup_usage(f->cg, &u, NULL), 0);
-    check_told(f, u.memory_peak, "memory.peak", "memory.max_usage_in_bytes");
-    check_told(f, u.pids_peak, "pids.peak", NULL);
-    check_told(f, u.oom_kills, "memory.events.local", "memory.oom_control");
-    check_told(f, u.cpu_pressure.some_usec, "cpu.pressure", NULL);
-    check_told(f, u.memory_pressure.some_usec, "memory.pressure", NULL);
-    check_told(f, u.memory_pressure.full_usec, "memory.pressure", NULL);
-    check_told(f, u.io_pressure.some_usec, "io.pressure", NULL);
-    check_told(f, u.io_pressure.full_usec, "io.pressure", NULL);
-    if (unified) {
-        check_told(f, u.read_bytes, "io.stat", NULL);
-        check_told(f, u.write_bytes, "io.stat", NULL);
-        assert_int_equal(u.throttled_periods != SANDBOX_ABSENT,
-                         (f->host->abilities & CGROUP_CPU_SHARE) != 0);
-    } else {
-        /* v1 counts them in a hierarchy that is entered only for that limit, and disks hardly. */
-        assert_true(u.throttled_periods == SANDBOX_ABSENT && u.throttled_usec == SANDBOX_ABSENT);
-        assert_true(u.read_bytes == SANDBOX_ABSENT || u.read_bytes + u.write_bytes > 0);
-    }
-    assert_int_equal(u.throttled_usec == SANDBOX_ABSENT, u.throttled_periods == SANDBOX_ABSENT);
 }
 
 static void destroying_a_busy_one_kills_and_removes_it_soon(void **state)
@@ -599,8 +387,6 @@ static void paths_end_in_the_instances_name(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,10 +406,6 @@ int main(void)
         TEST(a_neighbours_shortage_is_not_ours),
         TEST(a_kill_ends_everybody_at_once),
         TEST(becoming_empty_wakes_the_poll),
-        TEST(cpu_time_is_that_of_all_processes_ever_inside),
-        TEST(peak_memory_is_what_was_used_at_most),
-        TEST(counters_start_at_zero_under_a_name_used_before),
-        TEST(what_the_kernel_does_not_count_is_absent),
         TEST(destroying_a_busy_one_kills_and_removes_it_soon),
         TEST(names_that_lead_elsewhere_are_refused),
         TEST(a_name_in_use_is_refused_and_left_alone),

@@ -7,132 +7,11 @@
 
 #include <cmocka.h>
 
-#include "cgroup_child.h"
-#include "limits.h"
+#include "limits_fixture.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
-
-#define MSEC USEC_PER_MSEC
-
-struct fixture {
-    struct loop *event;
-    struct cgroup_host *host;
-    struct cgroup *cg;
-    struct limits *limits;
-    pid_t pid;
-    int pidfd;
-    struct loop_source *end;
-    uint64_t started;
-    siginfo_t ended;
-    bool over;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    struct error e = ERROR_INIT;
-    char instance[32];
-
-    snprintf(instance, sizeof(instance), "t-%d", (int)getpid());
-    if (loop_new(&f->event) < 0 || cgroup_host_open(instance, &f->host, &e) < 0) {
-        print_error("%s\n", e.text);
-        return -1;
-    }
-    *state = f;
-    return 0;
-}
-
-/* What start() made. */
-static void clear(struct fixture *f)
-{
-    limits_stop(TAKE_PTR(f->limits));
-    if (f->end) {
-        f->end = loop_source_free(f->end);
-        safe_close(f->pidfd);
-    }
-    cgroup_destroy(TAKE_PTR(f->cg));
-    f->over = false;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    clear(f);
-    cgroup_host_close(f->host);
-    loop_unref(f->event);
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        ;
-    free(f);
-    return 0;
-}
-
-static int on_end(struct loop_source *source, int fd, uint32_t revents, void *userdata)
-{
-    struct fixture *f = userdata;
-
-    (void)revents;
-    assert_int_equal(waitid(P_PIDFD, (id_t)fd, &f->ended, WEXITED), 0);
-    (void)loop_source_enable(source, false);
-    f->over = true;
-    limits_first_exited(f->limits);
-    return 0;
-}
-
-/* Starts FN(ARG) under LIMITS. */
-static void start(struct fixture *f, const struct sandbox_limits *limits, child_fn fn, uint64_t arg)
-{
-    struct error e = ERROR_INIT;
-
-    if (cgroup_create(f->host, "s1", limits, &f->cg, &e) < 0)
-        fail_msg("%s", e.text);
-    f->pid = spawn_in(f->cg, fn, arg);
-    assert_true(f->pid > 0);
-    f->started = clock_monotonic_usec();
-    if (limits_start(f->event, f->cg, limits, f->started, &f->limits, &e) < 0)
-        fail_msg("%s", e.text);
-    f->pidfd = (int)syscall(SYS_pidfd_open, f->pid, 0);
-    assert_int_equal(loop_add_io(f->event, &f->end, f->pidfd, EPOLLIN, on_end, f), 0);
-}
-
-/* After limits_take_precedence(): nobody who waits busily may be before those it waits for. */
-static void be_ordinary(void)
-{
-    const struct sched_param ordinary = {0};
-
-    sched_setscheduler(0, SCHED_OTHER, &ordinary);
-    setpriority(PRIO_PROCESS, 0, 0);
-}
-
-/* Runs the loop as a launcher does until the first process has ended and the cgroup is empty;
- * returns the verdict. */
-static enum sandbox_verdict finish(struct fixture *f, struct sandbox_report *report)
-{
-    uint64_t end = clock_monotonic_usec() + 20 * USEC_PER_SEC * time_scale();
-
-    limits_take_precedence();
-    while (!f->over)
-        assert_true(loop_run(f->event, UINT64_MAX) >= 0);
-    report->wall_usec = clock_monotonic_usec() - f->started;
-    cgroup_kill(f->cg);
-    be_ordinary();
-    while (cgroup_is_empty(f->cg) != 1)
-        assert_true(clock_monotonic_usec() < end);
-    limits_verdict(f->limits, f->ended.si_code, f->ended.si_status, report);
-    return report->verdict;
-}
-
-static uint64_t cpu_used(struct fixture *f)
-{
-    struct cgroup_usage usage;
-
-    assert_int_equal(cgroup_usage(f->cg, &usage, NULL), 0);
-    return usage.usage_usec;
-}
 
 static int exit_with(uint64_t status)
 {
@@ -155,6 +34,33 @@ static void an_exit_is_told_as_it_was(void **state)
     assert_int_equal(finish(f, &report), SANDBOX_EXITED);
     assert_int_equal(report.exit_code, 42);
     assert_int_equal(report.signal, 0);
+    assert_false(limits_ended_it(f->limits));
+}
+
+static void limits_beyond_the_end_of_time_are_none(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {
+        .pids = 1, .cpu_time_usec = UINT64_MAX, .wall_time_usec = UINT64_MAX};
+    struct sandbox_report report = {0};
+
+    start(f, &limits, exit_with, 42);
+    assert_int_equal(finish(f, &report), SANDBOX_EXITED);
+}
+
+/* What cannot work at once cannot use a budget up at once: so much later is the next look. */
+static void looks_are_as_far_apart_as_the_budget_allows(void **state)
+{
+    (void)state;
+    assert_int_equal(limits_next_look(300 * MSEC, 1), 300 * MSEC);
+    assert_int_equal(limits_next_look(300 * MSEC, 4), 75 * MSEC);
+    assert_int_equal(limits_next_look(0, 4), 1 * MSEC);
+    assert_int_equal(limits_next_look(3 * MSEC, 4), 1 * MSEC);
+    assert_int_equal(limits_cpus(&(struct sandbox_limits){0}, 8), 8);
+    assert_int_equal(limits_cpus(&(struct sandbox_limits){.pids = 3}, 8), 3);
+    assert_int_equal(limits_cpus(&(struct sandbox_limits){.pids = 30}, 8), 8);
+    assert_int_equal(limits_cpus(&(struct sandbox_limits){.cpus = {5, 1}}, 8), 3);
+    assert_int_equal(limits_cpus(&(struct sandbox_limits){.cpus = {5, 1}, .pids = 2}, 8), 2);
 }
 
 static void a_signal_is_told_as_it_was(void **state)
@@ -249,8 +155,86 @@ static void wall_time_beyond_the_limit_ends_it(void **state)
     struct sandbox_report report = {0};
 
     start(f, &limits, sleep_on, 0);
+    assert_false(limits_ended_it(f->limits));
     assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
     assert_in_range(report.wall_usec, 300 * MSEC, (300 + 25 * time_scale()) * MSEC);
+    assert_true(limits_ended_it(f->limits));
+    /* What else comes up now was not what ended it. */
+    limits_output_exceeded(f->limits);
+    limits_verdict(f->limits, f->ended.si_code, f->ended.si_status, &report);
+    assert_int_equal(report.verdict, SANDBOX_WALL_TIMEOUT);
+}
+
+static void wall_time_is_that_since_the_start(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.wall_time_usec = 20 * USEC_PER_SEC * time_scale()};
+    struct sandbox_report report = {0};
+
+    start(f, &limits, sleep_on, 0);
+    limits_stop(TAKE_PTR(f->limits));
+    assert_int_equal(limits_start(f->event, f->cg, &limits, f->started - limits.wall_time_usec,
+                                  &f->limits, NULL),
+                     0);
+    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+    assert_true(report.wall_usec < limits.wall_time_usec / 2);
+}
+
+static int look_whether_it_ended(struct loop_source *source, int fd, uint32_t revents,
+                                 void *userdata)
+{
+    struct fixture *f = userdata;
+
+    (void)fd, (void)revents;
+    assert_true(limits_ended_it(f->limits));
+    return loop_source_enable(source, false);
+}
+
+/* Whoever floods the launcher's loop does not gain time by it. */
+static void a_limit_goes_before_what_else_there_is_to_do(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.wall_time_usec = 10 * MSEC};
+    _cleanup_close_ int fd = eventfd(1, EFD_CLOEXEC);
+    struct sandbox_report report = {0};
+    struct loop_source *other;
+
+    assert_int_equal(loop_add_io(f->event, &other, fd, EPOLLIN, look_whether_it_ended, f), 0);
+    start(f, &limits, sleep_on, 0);
+    while (clock_monotonic_usec() <= f->started + limits.wall_time_usec)
+        ;
+    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+    loop_source_free(other);
+}
+
+static void nothing_is_watched_after_the_stop(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {
+        .memory_bytes = 16 * MIB, .cpu_time_usec = 1, .wall_time_usec = 1};
+
+    start(f, &limits, use_memory, 40 * MIB);
+    limits_stop(TAKE_PTR(f->limits));
+    assert_int_equal(loop_source_enable(f->end, false), 0);
+    assert_int_equal(wait_status(f->pid), 256 + SIGKILL);
+    assert_true(cgroup_oom_happened(f->cg));
+    assert_int_equal(loop_run(f->event, 0), 0);
+}
+
+static void a_cpu_limit_that_cannot_be_looked_at_is_not_waived(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.cpu_time_usec = 20 * USEC_PER_SEC, .pids = 20000};
+    _cleanup_close_ int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct sandbox_report report = {0};
+
+    start(f, &limits, sleep_on, 0);
+    assert_int_equal(dup3(nothing, f->cg->cpu_fd, O_CLOEXEC), f->cg->cpu_fd);
+    limits_stop(TAKE_PTR(f->limits));
+    assert_int_equal(
+        limits_start(f->event, f->cg, &limits, f->started - limits.cpu_time_usec, &f->limits, NULL),
+        0);
+    assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
 }
 
 static int stop_everybody(uint64_t unused)
@@ -379,6 +363,21 @@ static void a_childs_excess_ends_the_whole(void **state)
     assert_int_equal(finish(f, &report), SANDBOX_OUT_OF_MEMORY);
     /* By the memory watch, not by the clock. */
     assert_true(report.wall_usec < 10 * USEC_PER_SEC);
+    assert_true(limits_ended_it(f->limits));
+}
+
+/* The sandbox's own notice rings then, too. */
+static void a_shortage_above_is_not_the_verdict(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.memory_bytes = 200 * MIB};
+    struct sandbox_report report = {0};
+
+    assert_int_equal(limit_everybody(f->host, 16 * MIB), 0);
+    start(f, &limits, use_memory, 40 * MIB);
+    assert_int_equal(finish(f, &report), SANDBOX_SIGNALLED);
+    assert_int_equal(report.signal, SIGKILL);
+    assert_false(limits_ended_it(f->limits));
 }
 
 static void a_request_to_kill_is_the_verdict(void **state)
@@ -389,6 +388,7 @@ static void a_request_to_kill_is_the_verdict(void **state)
 
     start(f, &limits, sleep_on, 0);
     limits_kill(f->limits);
+    assert_true(limits_ended_it(f->limits));
     assert_int_equal(finish(f, &report), SANDBOX_KILLED);
     assert_true(report.wall_usec < 10 * USEC_PER_SEC);
 }
@@ -435,133 +435,33 @@ static void clocks_stand_still_once_the_program_has_ended(void **state)
     assert_int_equal(report.exit_code, 3);
 }
 
-static bool is_before_others(void)
-{
-    int policy = sched_getscheduler(0);
-
-    return policy == (SCHED_FIFO | SCHED_RESET_ON_FORK) ||
-           (policy == (SCHED_OTHER | SCHED_RESET_ON_FORK) && getpriority(PRIO_PROCESS, 0) == -20);
-}
-
-/* Exit status 0: it is before others here, ordinary in a child. */
-static int look_at_precedence(uint64_t unused)
-{
-    pid_t pid;
-
-    (void)unused;
-    if (limits_take_precedence() < 0)
-        return 1;
-    if (!is_before_others())
-        return 2;
-    pid = fork();
-    if (pid == 0)
-        _exit(sched_getscheduler(0) == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) == 0 ? 0 : 3);
-    return wait_status(pid);
-}
-
-static void precedence_is_not_inherited(void **state)
-{
-    struct fixture *f = *state;
-    const struct sandbox_limits limits = {.wall_time_usec = 10 * USEC_PER_SEC};
-    struct sandbox_report report = {0};
-
-    start(f, &limits, look_at_precedence, 0);
-    assert_int_equal(finish(f, &report), SANDBOX_EXITED);
-    assert_int_equal(report.exit_code, 0);
-}
-
-#define HOGS 8
-
-static void start_hogs(pid_t *hogs)
-{
-    for (size_t i = 0; i < HOGS; i++) {
-        hogs[i] = fork();
-        if (hogs[i] == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            _exit(burn(0));
-        }
-    }
-    limits_take_precedence();
-}
-
-static void end_hogs(const pid_t *hogs)
-{
-    be_ordinary();
-    for (size_t i = 0; i < HOGS; i++) {
-        kill(hogs[i], SIGKILL);
-        wait_status(hogs[i]);
-    }
-}
-
-/* When the kill of a sleeper with a wall limit was sent, in microseconds after it was due, with
- * hogs on all CPUs. */
-static uint64_t kill_beside_hogs(struct fixture *f)
-{
-    const struct sandbox_limits limits = {.wall_time_usec = 100 * MSEC};
-    pid_t hogs[HOGS];
-    uint64_t now = 0;
-
-    start_hogs(hogs);
-    start(f, &limits, sleep_on, 0);
-    while (now < f->started + limits.wall_time_usec) {
-        loop_run(f->event, UINT64_MAX);
-        now = clock_monotonic_usec();
-    }
-    end_hogs(hogs);
-    return now - f->started - limits.wall_time_usec;
-}
-
-static void hogs_on_every_cpu_delay_no_limit(void **state)
-{
-    struct fixture *f = *state;
-    struct sandbox_report report = {0};
-
-    assert_in_range(kill_beside_hogs(f), 0, 5 * MSEC * time_scale());
-    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
-}
-
-/* It gets a fifth of a CPU or less, and is charged for that only. */
-static void hogs_on_every_cpu_cost_no_cpu_time(void **state)
-{
-    struct fixture *f = *state;
-    const struct sandbox_limits limits = {.cpu_time_usec = 150 * MSEC};
-    struct sandbox_report report = {0};
-    enum sandbox_verdict verdict;
-    pid_t hogs[HOGS];
-
-    start_hogs(hogs);
-    start(f, &limits, burn, 0);
-    verdict = finish(f, &report);
-    end_hogs(hogs);
-    assert_int_equal(verdict, SANDBOX_CPU_TIMEOUT);
-    assert_in_range(cpu_used(f), 150 * MSEC, (150 + 20 * time_scale()) * MSEC);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_exit_is_told_as_it_was),
+        TEST(limits_beyond_the_end_of_time_are_none),
+        TEST(looks_are_as_far_apart_as_the_budget_allows),
         TEST(a_signal_is_told_as_it_was),
         TEST(cpu_time_beyond_the_limit_ends_it),
         TEST(threads_share_one_cpu_budget),
         TEST(short_lived_children_are_counted),
         TEST(sleeping_costs_no_cpu_time),
         TEST(wall_time_beyond_the_limit_ends_it),
+        TEST(wall_time_is_that_since_the_start),
+        TEST(a_limit_goes_before_what_else_there_is_to_do),
+        TEST(nothing_is_watched_after_the_stop),
+        TEST(a_cpu_limit_that_cannot_be_looked_at_is_not_waived),
         TEST(a_stopped_program_still_meets_its_wall_limit),
         TEST(a_low_priority_saves_no_cpu_time),
         TEST(a_traced_program_still_meets_its_limits),
         TEST(an_excess_between_two_looks_counts),
         TEST(memory_beyond_the_limit_ends_it),
         TEST(a_childs_excess_ends_the_whole),
+        TEST(a_shortage_above_is_not_the_verdict),
         TEST(a_request_to_kill_is_the_verdict),
         TEST(memory_goes_before_time_and_a_request_before_both),
         TEST(the_clock_hit_first_is_the_verdict),
         TEST(clocks_stand_still_once_the_program_has_ended),
-        TEST(precedence_is_not_inherited),
-        TEST(hogs_on_every_cpu_delay_no_limit),
-        TEST(hogs_on_every_cpu_cost_no_cpu_time),
     };
 
     if (geteuid() != 0)

@@ -159,3 +159,43 @@ static inline void assert_buffer_equal(const struct buffer *a, const struct buff
 {
     assert_span_equal(span_of(a), span_of(b));
 }
+
+/* What is done with each vector of a kind. */
+typedef void vector_check(enum wire_generation g, const struct vector *v);
+
+/* Calls CHECK for every vector of every release that is a MESSAGE going in DIRECTION; there must be
+ * at least one in each release. */
+static inline void each_vector(const char *direction, const char *message, vector_check *check)
+{
+    for (int g = 0; g < WIRE_GENERATIONS; g++) {
+        json_t *root = vectors_load((enum wire_generation)g);
+        int seen = 0;
+        for (size_t i = 0; i < vectors_count(root); i++) {
+            struct vector v = vectors_at(root, i);
+            if (strcmp(v.direction, direction) == 0 && strcmp(v.message, message) == 0) {
+                check((enum wire_generation)g, &v);
+                seen++;
+            }
+            buffer_clear(&v.bytes);
+        }
+        if (seen == 0)
+            fail_msg("%s has no %s", wire_generation_name((enum wire_generation)g), message);
+        json_decref(root);
+    }
+}
+
+static inline void assert_golden(enum wire_generation g, const struct vector *v,
+                                 const struct buffer *out)
+{
+    if (out->size != v->bytes.size || memcmp(out->data, v->bytes.data, out->size) != 0)
+        fail_msg("%s %s is not the golden message", wire_generation_name(g), v->name);
+}
+
+/* Appends KEY and the bytes of RAW as they are; nothing where RAW is NULL. */
+static inline void pack_if(struct wire_pack *p, const char *key, const char *raw)
+{
+    if (!raw)
+        return;
+    wire_pack_text(p, key);
+    wire_pack_raw(p, (struct wire_span){(const uint8_t *)raw, strlen(raw)});
+}
