@@ -188,6 +188,15 @@ static int do_read(const char *path)
     }
 }
 
+/* nap N: sleeps N times as briefly as can be. */
+static int do_nap(const char *times)
+{
+    for (long i = strtol(times, NULL, 10); i > 0; i--)
+        if (usleep(1) < 0)
+            return 1;
+    return 0;
+}
+
 /* network_payload.c */
 int network_main(int argc, char **argv);
 
@@ -216,5 +225,7 @@ int main(int argc, char **argv)
         return do_project(argument);
     if (strcmp(verb, "read") == 0)
         return do_read(argument);
+    if (strcmp(verb, "nap") == 0)
+        return do_nap(argument);
     return network_main(argc, argv);
 }

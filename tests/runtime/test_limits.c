@@ -190,20 +190,25 @@ static int look_whether_it_ended(struct loop_source *source, int fd, uint32_t re
     return loop_source_enable(source, false);
 }
 
-/* Whoever floods the launcher's loop does not gain time by it. */
+/* Whoever floods the launcher's loop does not gain time by it: of two things of equal rank, the one
+ * that had no turn yet would be first. */
 static void a_limit_goes_before_what_else_there_is_to_do(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.wall_time_usec = 10 * MSEC};
+    const struct sandbox_limits limits = {.cpu_time_usec = 20 * MSEC};
     _cleanup_close_ int fd = eventfd(1, EFD_CLOEXEC);
     struct sandbox_report report = {0};
     struct loop_source *other;
+    uint64_t looked;
 
+    start(f, &limits, burn, 0);
+    assert_int_equal(loop_run(f->event, UINT64_MAX), 1);
+    looked = clock_monotonic_usec();
     assert_int_equal(loop_add_io(f->event, &other, fd, EPOLLIN, look_whether_it_ended, f), 0);
-    start(f, &limits, sleep_on, 0);
-    while (clock_monotonic_usec() <= f->started + limits.wall_time_usec)
+    while (!limits_ended_it(f->limits) && (cpu_used(f) <= limits.cpu_time_usec ||
+                                           clock_monotonic_usec() < looked + limits.cpu_time_usec))
         ;
-    assert_int_equal(finish(f, &report), SANDBOX_WALL_TIMEOUT);
+    assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
     loop_source_free(other);
 }
 
@@ -221,20 +226,23 @@ static void nothing_is_watched_after_the_stop(void **state)
     assert_int_equal(loop_run(f->event, 0), 0);
 }
 
+/* That tells when the first look was: with so many CPUs the budget could be gone soon. */
 static void a_cpu_limit_that_cannot_be_looked_at_is_not_waived(void **state)
 {
     struct fixture *f = *state;
-    const struct sandbox_limits limits = {.cpu_time_usec = 20 * USEC_PER_SEC, .pids = 20000};
+    const struct sandbox_limits limits = {
+        .cpu_time_usec = 64 * 200 * MSEC * time_scale(),
+        .cpus = {UINT64_MAX},
+    };
     _cleanup_close_ int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     struct sandbox_report report = {0};
 
-    start(f, &limits, sleep_on, 0);
+    start(f, &(struct sandbox_limits){0}, sleep_on, 0);
     assert_int_equal(dup3(nothing, f->cg->cpu_fd, O_CLOEXEC), f->cg->cpu_fd);
     limits_stop(TAKE_PTR(f->limits));
-    assert_int_equal(
-        limits_start(f->event, f->cg, &limits, f->started - limits.cpu_time_usec, &f->limits, NULL),
-        0);
+    assert_int_equal(limits_start(f->event, f->cg, &limits, f->started, &f->limits, NULL), 0);
     assert_int_equal(finish(f, &report), SANDBOX_CPU_TIMEOUT);
+    assert_in_range(report.wall_usec, limits.cpu_time_usec / 64, limits.cpu_time_usec / 2);
 }
 
 static int stop_everybody(uint64_t unused)

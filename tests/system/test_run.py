@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import unittest
 
 from harness import case, host, images, sandboxes
 
@@ -289,6 +290,26 @@ class Run(sandboxes.RunTest):
         done = self.shell(script, options=["--shm-size", "1m", "--cpus", "0.1"])
         self.assertEqual(done.stdout.split()[1], "1024")
         self.assertGreater(done.report["usage"]["throttled_usec"], 0)
+
+    @unittest.skipUnless("cpuset" in host.read("/proc/cgroups"), "the kernel has no cpusets")
+    def test_a_command_is_on_the_cpus_that_were_asked_for(self):
+        last = max(os.sched_getaffinity(0))
+        script = "grep Cpus_allowed_list /proc/self/status; nproc; read x"
+        process = self.popen(
+            "sh", "-c", script, options=["-i", "--cpuset-cpus", str(last)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self.assertEqual(process.stdout.readline().split()[-1], b"%d" % last)
+        self.assertEqual(process.stdout.readline(), b"1\n")
+        (command,) = [pid for pid in host.descendants(process.pid) if host.read(f"/proc/{pid}/comm") == "sh\n"]
+        self.assertEqual(os.sched_getaffinity(command), {last})
+        groups = [line.split(":", 2) for line in host.read(f"/proc/{command}/cgroup").splitlines()]
+        places = [f"/sys/fs/cgroup/cpuset{path}" for _, name, path in groups if name == "cpuset"]
+        places += [f"/sys/fs/cgroup{path}" for _, name, path in groups if name == ""]
+        self.assertEqual(host.read(places[0] + "/cpuset.cpus").strip(), str(last))
+        process.communicate(b"\n")
+        done = self.sandbox("true", options=["--cpuset-cpus", f"{last},1023"])
+        self.assert_one_line(done, f"CPUs {last},1023: there are only ", status=125)
 
     def test_set_user_id_programs_can_be_disarmed(self):
         script = "grep NoNewPrivs /proc/self/status"
