@@ -123,13 +123,14 @@ static int on_oom(struct loop_source *source, int fd, uint32_t revents, void *us
 {
     struct limits *l = userdata;
 
+    (void)source;
     (void)fd;
     (void)revents;
-    if (!cgroup_oom_happened(l->cg))
-        return 0;
-    l->out_of_memory = true;
-    cgroup_kill(l->cg);
-    return loop_source_enable(source, false);
+    if (cgroup_oom_happened(l->cg)) {
+        l->out_of_memory = true;
+        cgroup_kill(l->cg);
+    }
+    return 0;
 }
 
 static int add_timer(struct limits *l, struct loop *event, struct loop_source **ret, uint64_t when,

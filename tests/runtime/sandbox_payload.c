@@ -188,11 +188,11 @@ static int do_read(const char *path)
     }
 }
 
-/* nap N: sleeps N times as briefly as can be. */
+/* nap N: sleeps N times for a moment. */
 static int do_nap(const char *times)
 {
     for (long i = strtol(times, NULL, 10); i > 0; i--)
-        if (usleep(1) < 0)
+        if (usleep(200) < 0)
             return 1;
     return 0;
 }

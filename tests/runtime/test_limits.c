@@ -340,6 +340,19 @@ static void an_excess_between_two_looks_counts(void **state)
     assert_int_equal(report.verdict, SANDBOX_CPU_TIMEOUT);
 }
 
+/* A notice may come late: the kernel holds some back for a moment. */
+static void a_shortage_that_no_notice_told_of_counts(void **state)
+{
+    struct fixture *f = *state;
+    const struct sandbox_limits limits = {.memory_bytes = 16 * MIB};
+    struct sandbox_report report = {0};
+
+    start(f, &limits, use_memory, 40 * MIB);
+    assert_int_equal(waitid(P_PID, (id_t)f->pid, &f->ended, WEXITED | WNOWAIT), 0);
+    limits_verdict(f->limits, f->ended.si_code, f->ended.si_status, &report);
+    assert_int_equal(report.verdict, SANDBOX_OUT_OF_MEMORY);
+}
+
 static void memory_beyond_the_limit_ends_it(void **state)
 {
     struct fixture *f = *state;
@@ -463,6 +476,7 @@ int main(void)
         TEST(a_low_priority_saves_no_cpu_time),
         TEST(a_traced_program_still_meets_its_limits),
         TEST(an_excess_between_two_looks_counts),
+        TEST(a_shortage_that_no_notice_told_of_counts),
         TEST(memory_beyond_the_limit_ends_it),
         TEST(a_childs_excess_ends_the_whole),
         TEST(a_shortage_above_is_not_the_verdict),

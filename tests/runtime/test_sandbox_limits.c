@@ -190,8 +190,7 @@ static void a_share_of_a_cpu_is_kept_and_its_waits_are_told(void **state)
                     r.report.wall_usec / 50 +
                         MIN(scaled_usec(100 * USEC_PER_MSEC), 500 * USEC_PER_MSEC));
     assert_in_range(r.report.throttled_periods, 1, r.report.wall_usec / (50 * USEC_PER_MSEC) + 2);
-    assert_in_range(r.report.throttled_usec, 1000 * r.report.throttled_periods,
-                    8 * r.report.wall_usec);
+    assert_in_range(r.report.throttled_usec, 1, 8 * r.report.wall_usec);
     run_clear(&r);
 }
 
@@ -204,8 +203,10 @@ static void a_program_sees_only_the_cpus_it_is_given(void **state)
         check_refused(&(struct sandbox_limits){.cpus[0] = 1}, "cpus");
         return;
     }
-    run_init(&r, "grep Cpus_allowed_list /proc/self/status; taskset -p 2 1 >/dev/null 2>&1 || echo refused; "
-                 "grep Mems_allowed_list /proc/self/status | cut -f2 | grep -c .");
+    run_init(
+        &r,
+        "grep Cpus_allowed_list /proc/self/status; taskset -p 2 1 >/dev/null 2>&1 || echo refused; "
+        "grep Mems_allowed_list /proc/self/status | cut -f2 | grep -c .");
     r.spec.limits.cpus[0] = 1;
     assert_string_equal(run_output(&r, 0), "Cpus_allowed_list:\t0\nrefused\n1");
     run_clear(&r);
@@ -264,10 +265,10 @@ static void the_report_counts_processes_and_switches(void **state)
     assert_in_range(r.report.oom_kills, 0, 0);
     assert_true(r.report.output_bytes == SANDBOX_ABSENT);
     run_clear(&r);
-    /* Each sleep is one, and so short that hardly ever somebody else comes between. */
+    /* Each sleep is one, but for those that are over when somebody else has come between. */
     run_init(&r, "exec payload nap 500");
     run_output(&r, 0);
-    assert_in_range(r.report.voluntary_switches, 500, 10000);
+    assert_in_range(r.report.voluntary_switches, 300, 10000);
     run_clear(&r);
 }
 

@@ -12,10 +12,8 @@
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
-typedef void vector_check(enum wire_generation g, const struct vector *v);
-
 /* Calls CHECK for every framed vector of every release whose name begins with NAME. */
-static void each_vector(const char *name, vector_check *check)
+static void each_framed(const char *name, vector_check *check)
 {
     int seen = 0;
 
@@ -32,12 +30,6 @@ static void each_vector(const char *name, vector_check *check)
         json_decref(root);
     }
     assert_true(seen > 0);
-}
-
-static void assert_golden(enum wire_generation g, const struct vector *v, const struct buffer *out)
-{
-    if (out->size != v->bytes.size || memcmp(out->data, v->bytes.data, out->size) != 0)
-        fail_msg("%s %s is not the golden message", wire_generation_name(g), v->name);
 }
 
 /* ---- the stream ---- */
@@ -141,7 +133,7 @@ static void check_start(enum wire_generation g, const struct vector *v)
 static void start_is_golden_in_every_release(void **state)
 {
     (void)state;
-    each_vector("start_", check_start);
+    each_framed("start_", check_start);
 }
 
 static void start_of_0_5_has_no_run_cmd(void **state)
@@ -186,8 +178,8 @@ static void check_student_to_container(enum wire_generation g, const struct vect
 static void student_answers_are_golden_in_every_release(void **state)
 {
     (void)state;
-    each_vector("run_student_started", check_student_to_container);
-    each_vector("run_student_retval", check_student_to_container);
+    each_framed("run_student_started", check_student_to_container);
+    each_framed("run_student_retval", check_student_to_container);
 }
 
 static void assert_same_text(const char *got, const char *expected)
@@ -221,7 +213,7 @@ static void check_run_student(enum wire_generation g, const struct vector *v)
 static void run_student_is_read_in_every_release(void **state)
 {
     (void)state;
-    each_vector("run_student_", check_run_student);
+    each_framed("run_student_", check_run_student);
 }
 
 static void check_ssh(enum wire_generation g, const struct vector *v)
@@ -240,7 +232,7 @@ static void check_ssh(enum wire_generation g, const struct vector *v)
 static void ssh_messages_are_read_in_every_release(void **state)
 {
     (void)state;
-    each_vector("ssh_", check_ssh);
+    each_framed("ssh_", check_ssh);
 }
 
 static void check_result(enum wire_generation g, const struct vector *v)
@@ -257,7 +249,7 @@ static void check_result(enum wire_generation g, const struct vector *v)
 static void results_are_read_in_every_release(void **state)
 {
     (void)state;
-    each_vector("result_", check_result);
+    each_framed("result_", check_result);
 }
 
 static int decode(const char *bytes, size_t size, struct container_message *m)
@@ -420,7 +412,7 @@ static void check_runner_start(enum wire_generation g, const struct vector *v)
 static void runner_reads_start(void **state)
 {
     (void)state;
-    each_vector("start_", check_runner_start);
+    each_framed("start_", check_runner_start);
 }
 
 static void check_runner_student(enum wire_generation g, const struct vector *v)
@@ -440,8 +432,8 @@ static void check_runner_student(enum wire_generation g, const struct vector *v)
 static void runner_reads_student_answers(void **state)
 {
     (void)state;
-    each_vector("run_student_started", check_runner_student);
-    each_vector("run_student_retval", check_runner_student);
+    each_framed("run_student_started", check_runner_student);
+    each_framed("run_student_retval", check_runner_student);
 }
 
 static void check_runner_writes(enum wire_generation g, const struct vector *v)
@@ -482,9 +474,9 @@ static void check_runner_writes(enum wire_generation g, const struct vector *v)
 static void runner_writes_golden_messages(void **state)
 {
     (void)state;
-    each_vector("result_", check_runner_writes);
-    each_vector("ssh_", check_runner_writes);
-    each_vector("run_student_", check_runner_writes);
+    each_framed("result_", check_runner_writes);
+    each_framed("ssh_", check_runner_writes);
+    each_framed("run_student_", check_runner_writes);
 }
 
 static void runner_refuses_wrong_messages(void **state)
