@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import subprocess
 
 from harness import case, host, images
@@ -33,9 +34,18 @@ class InUse(case.SystemTest):
         return images.digest(payload)
 
     def verb(self, *words):
-        done = case.run("image", words[0], "--store", self.store, "--format", "json", *words[1:])
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return json.loads(done.stdout)
+        verb = subprocess.Popen(
+            [case.DOCKLESS, "image", words[0], "--store", self.store, "--format", "json", *words[1:]],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.serve_until(lambda: verb.poll() is not None)
+        out, err = verb.communicate()
+        self.assertEqual((verb.returncode, err), (0, ""))
+        return json.loads(out)
+
+    def serve_until(self, condition):
+        """An agent that hears nothing for long takes its backend for dead, and gives its jobs up."""
+        while not condition():
+            self.backend.step(0.02)
 
     def run_in(self, script):
         places = self.cgroup.make_place()
@@ -69,8 +79,9 @@ class InUse(case.SystemTest):
         old = self.load(b"a")
         agent = self.start_agent(store=self.store)
         job = self.backend.new_job(task)
-        self.backend.wait(lambda: self.is_inside(agent), "container")
+        self.serve_until(lambda: self.is_inside(agent))
         run = self.run_in(f"echo ready; read line; {test} && echo $line")
+        self.serve_until(lambda: select.select([run.stdout], [], [], 0)[0])
         self.assertEqual(run.stdout.readline(), "ready\n")
 
         self.assertEqual(self.verb("rm", "raw"), [{"name": "raw", "in_use": True}])
@@ -83,6 +94,7 @@ class InUse(case.SystemTest):
         self.assertEqual((gone["freed"], gone["in_use"]), (0, 1))
         self.assertLessEqual({old, new}, self.layers())
         fresh = self.run_in("head -c 1 /payload")
+        self.serve_until(lambda: fresh.poll() is not None)
         self.assertEqual(fresh.communicate()[0], "b")
 
         go.write("go")
