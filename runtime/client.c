@@ -1,13 +1,15 @@
 /* The client's side of the boundary. It needs no privilege once launcher_start() has returned. */
 #include "base/clock.h"
 #include "base/fdio.h"
-#include "launcher_process.h"
 #include "request.h"
+#include "runtime/launcher.h"
 #include "self.h"
+#include "startup.h"
+#include "takeover.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -29,23 +31,6 @@ struct launcher {
     int pidfd;
 };
 
-/* Another thread would not be in the launcher, but the locks it held would. */
-static int check_single_threaded(struct error *e)
-{
-    DIR *dir = opendir("/proc/self/task");
-    struct dirent *entry;
-    int n = 0;
-
-    if (!dir)
-        return error_sys(e, -errno, "open /proc/self/task");
-    while ((entry = readdir(dir)))
-        n += entry->d_name[0] != '.';
-    closedir(dir);
-    if (n != 1)
-        return error_set(e, -EBUSY, "the launcher must be started before any other thread");
-    return 0;
-}
-
 static int check_config(const struct launcher_config *config, struct error *e)
 {
     if (geteuid() != 0)
@@ -56,9 +41,7 @@ static int check_config(const struct launcher_config *config, struct error *e)
         return error_set(e, -EINVAL, "there is no scratch directory");
     if (config->max_sandboxes > LAUNCHER_SANDBOXES_MAX)
         return error_set(e, -E2BIG, "more than %d sandboxes at once", LAUNCHER_SANDBOXES_MAX);
-    if (self_is_sealed() <= 0)
-        return error_set(e, -EPERM, "this program does not run from a sealed copy (self.h)");
-    return check_single_threaded(e);
+    return config->network ? launcher_network_validate(config->network, e) : 0;
 }
 
 /* Waits until the process has ended and reaps it; 1 when it did, 0 when the time is up. */
@@ -110,6 +93,48 @@ static int wait_for(int fd, short events, int max_msec)
     return r < 0 ? -errno : r;
 }
 
+static int send_packet(struct launcher *l, const struct buffer *b, const int *fds, size_t n_fds,
+                       struct error *e)
+{
+    for (;;) {
+        ssize_t n = fd_send(l->fd, b->data, b->size, fds, n_fds);
+        int r;
+        if (n >= 0)
+            return 0;
+        if (n == -EPIPE || n == -ECONNRESET)
+            return error_set(e, -EPIPE, GONE);
+        if (n != -EAGAIN)
+            return error_sys(e, (int)n, "send to the launcher");
+        r = wait_for(l->fd, POLLOUT, SEND_MAX_MSEC);
+        if (r < 0)
+            return error_sys(e, r, "send to the launcher");
+        if (r == 0)
+            return error_set(e, -ETIMEDOUT, "the launcher takes no requests");
+    }
+}
+
+/* As one packet, or in sealed memory where that would be too large. */
+static int send_bytes(struct launcher *l, const struct buffer *b, const int *fds, size_t n_fds,
+                      struct error *e)
+{
+    _cleanup_buffer_ struct buffer large = {0};
+    _cleanup_close_ int memory = -EBADF;
+    int all[4], r;
+
+    if (b->size <= REQUEST_PACKET_MAX)
+        return send_packet(l, b, fds, n_fds, e);
+    memory = request_seal(b->data, b->size);
+    if (memory < 0)
+        return error_sys(e, memory, "request of %zu bytes", b->size);
+    r = request_encode_large(&large);
+    if (r < 0)
+        return error_sys(e, r, "request");
+    all[0] = memory;
+    for (size_t i = 0; i < n_fds; i++)
+        all[1 + i] = fds[i];
+    return send_packet(l, &large, all, 1 + n_fds, e);
+}
+
 /* The launcher's first event says whether it could prepare the host. */
 static int wait_ready(struct launcher *l, struct error *e)
 {
@@ -140,34 +165,75 @@ static int wait_ready(struct launcher *l, struct error *e)
                      WEXITSTATUS(status));
 }
 
-int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e)
+/* Executes PROGRAM with SOCKET. Signals stay blocked until the launcher has its own handlers: a Ctrl-C
+ * in between would end it. */
+static int spawn(int program, int socket, pid_t *ret, struct error *e)
 {
-    _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
-    _cleanup_(launcher_stop_p) struct launcher *l = NULL;
+    char *const argv[] = {(char[]){LAUNCHER_NAME}, NULL};
+    char path[32];
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all;
+    int r;
+
+    sigfillset(&all);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", program);
+    r = posix_spawn_file_actions_init(&actions);
+    if (r != 0)
+        return error_sys(e, -r, "start the launcher");
+    r = posix_spawnattr_init(&attributes);
+    if (r == 0) {
+        r = posix_spawn_file_actions_adddup2(&actions, socket, LAUNCHER_SOCKET);
+        if (r == 0)
+            r = posix_spawnattr_setsigmask(&attributes, &all);
+        if (r == 0)
+            r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        if (r == 0)
+            r = posix_spawn(ret, path, &actions, &attributes, argv, environ);
+        (void)posix_spawnattr_destroy(&attributes);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return r == 0 ? 0 : error_sys(e, -r, "start the launcher");
+}
+
+static int execute(struct launcher *l, struct error *e)
+{
+    _cleanup_close_ int ours = -EBADF, theirs = -EBADF, program = self_copy(e);
     int pair[2], r;
 
-    r = check_config(config, e);
-    if (r < 0)
-        return r;
+    if (program < 0)
+        return program;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return error_sys(e, -errno, "socketpair");
     ours = pair[0], theirs = pair[1];
+    r = spawn(program, theirs, &l->pid, e);
+    if (r < 0)
+        return r;
+    l->fd = TAKE_FD(ours);
+    l->pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
+    return l->pidfd < 0 ? error_sys(e, -errno, "pidfd_open") : 0;
+}
+
+int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e)
+{
+    _cleanup_(launcher_stop_p) struct launcher *l = NULL;
+    _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX};
+    int r = check_config(config, e);
+
+    if (r < 0)
+        return r;
+    r = startup_encode(config, &b);
+    if (r < 0)
+        return error_sys(e, r, "configuration of the launcher");
     l = calloc(1, sizeof(*l));
     if (!l)
         return error_sys(e, -ENOMEM, "launcher");
     *l = (struct launcher){-EBADF, -1, -EBADF};
-    l->pid = fork();
-    if (l->pid < 0)
-        return error_sys(e, -errno, "fork the launcher");
-    if (l->pid == 0)
-        /* Nothing of the caller's may run here any more: no atexit function, no flush. */
-        _exit(launcher_process(theirs, config));
-    l->fd = TAKE_FD(ours);
-    close_p(&theirs); /* else the end of the launcher would not be seen */
-    l->pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
-    if (l->pidfd < 0)
-        return error_sys(e, -errno, "pidfd_open");
-    r = wait_ready(l, e);
+    r = execute(l, e);
+    if (r == 0)
+        r = send_bytes(l, &b, NULL, 0, e);
+    if (r == 0)
+        r = wait_ready(l, e);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(l);
@@ -184,50 +250,19 @@ pid_t launcher_pid(const struct launcher *l)
     return l->pid;
 }
 
-static int send_packet(struct launcher *l, const struct buffer *b, const int *fds, size_t n_fds,
-                       struct error *e)
-{
-    for (;;) {
-        ssize_t n = fd_send(l->fd, b->data, b->size, fds, n_fds);
-        int r;
-        if (n >= 0)
-            return 0;
-        if (n == -EPIPE || n == -ECONNRESET)
-            return error_set(e, -EPIPE, GONE);
-        if (n != -EAGAIN)
-            return error_sys(e, (int)n, "send to the launcher");
-        r = wait_for(l->fd, POLLOUT, SEND_MAX_MSEC);
-        if (r < 0)
-            return error_sys(e, r, "send to the launcher");
-        if (r == 0)
-            return error_set(e, -ETIMEDOUT, "the launcher takes no requests");
-    }
-}
-
 static int send_request(struct launcher *l, const struct request *request, const int *stdio,
                         struct error *e)
 {
-    _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX}, large = {0};
-    _cleanup_close_ int memory = -EBADF;
-    int fds[4], r;
+    _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX};
+    int fds[3], r = request_encode(request, &b);
     size_t n = 0;
 
-    r = request_encode(request, &b);
     if (r < 0)
         return error_sys(e, r, "request");
-    if (b.size > REQUEST_PACKET_MAX) {
-        memory = request_seal(b.data, b.size);
-        if (memory < 0)
-            return error_sys(e, memory, "request of %zu bytes", b.size);
-        r = request_encode_large(&large);
-        if (r < 0)
-            return error_sys(e, r, "request");
-        fds[n++] = memory;
-    }
     for (int i = 0; stdio && i < 3; i++)
         if (stdio[i] >= 0)
             fds[n++] = stdio[i];
-    return send_packet(l, memory >= 0 ? &large : &b, fds, n, e);
+    return send_bytes(l, &b, fds, n, e);
 }
 
 int launcher_submit(struct launcher *l, uint64_t id, const struct sandbox_spec *spec,

@@ -18,17 +18,17 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "connect.h"
-#include "launcher_process.h"
 #include "life.h"
 #include "limits.h"
 #include "request.h"
+#include "self.h"
+#include "startup.h"
+#include "takeover.h"
+#include "weaken.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define SANDBOXES_DEFAULT 256
 /* Events queued before no more requests are read. A sandbox adds at most two beyond that. */
@@ -474,79 +474,12 @@ static int on_socket(struct loop_source *source, int fd, uint32_t revents, void 
     return 0;
 }
 
-/* --- taking the process over ----------------------------------------------------------------- */
-
-static void ignore_signal(int number)
-{
-    (void)number;
-}
-
-/* All signals as a new program finds them, then those that must not end us go to a function that
- * does nothing. SIG_IGN would do here, but it would survive execve(2) into the containers. */
-static void take_signals(void)
-{
-    static const int harmless[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigset_t none;
-
-    for (int i = 1; i < NSIG; i++)
-        sigaction(i, &action, NULL);
-    action = (struct sigaction){.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
-    for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
-        sigaction(harmless[i], &action, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Keeps the socket and stderr, nothing else of the caller: not its listening sockets, not another
- * launcher's, not its terminal's input. Returns the socket's new number. */
-static int take_descriptors(int socket)
-{
-    int kept = fcntl(socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    if (kept < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
-        return -errno;
-    if ((socket == STDERR_FILENO || fcntl(STDERR_FILENO, F_GETFD) < 0) &&
-        dup2(null, STDERR_FILENO) < 0)
-        return -errno;
-    if (kept > STDERR_FILENO + 1 && syscall(SYS_close_range, STDERR_FILENO + 1, kept - 1, 0) < 0)
-        return -errno;
-    if (syscall(SYS_close_range, kept + 1, ~0U, 0) < 0)
-        return -errno;
-    return kept;
-}
-
-static int take_process(struct process *p)
-{
-    struct rlimit files;
-    int r = take_descriptors(p->socket);
-
-    if (r < 0)
-        return r;
-    p->socket = r;
-    take_signals();
-    setsid(); /* no controlling terminal; fails only where we lead a group, which a child does not
-               */
-    umask(022);
-    prctl(PR_SET_NAME, "dockless-launch", 0, 0, 0);
-    /* Our memory knows descriptors of the whole host: no core file, no /proc/PID/mem. */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return -errno;
-    /* Each sandbox holds a good dozen of descriptors; nothing here uses select(2). */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    return 0;
-}
+/* --- begin and end ---------------------------------------------------------------------------- */
 
 static int prepare(struct process *p, const struct launcher_config *config, struct error *e)
 {
-    int r = take_process(p);
+    int r;
 
-    if (r < 0)
-        return error_sys(e, r, "start of the launcher");
     p->max_sandboxes = config->max_sandboxes ? config->max_sandboxes : SANDBOXES_DEFAULT;
     p->sandboxes = calloc(p->max_sandboxes, sizeof(struct sandbox *));
     if (!p->sandboxes)
@@ -568,17 +501,67 @@ static int prepare(struct process *p, const struct launcher_config *config, stru
     return 0;
 }
 
-int launcher_process(int socket, const struct launcher_config *config)
+/* The first message on the socket: whoever executed us sends it at once. */
+static int receive_config(struct process *p, struct launcher_config **ret, struct error *e)
+{
+    struct pollfd wait = {.fd = p->socket, .events = POLLIN};
+    _cleanup_buffer_ struct buffer large = {.max = REQUEST_MAX};
+    _cleanup_close_ int memory = -EBADF;
+    size_t n_fds = 0;
+    ssize_t n;
+
+    while (poll(&wait, 1, -1) < 0)
+        if (errno != EINTR)
+            return error_sys(e, -errno, "poll");
+    n = fd_receive(p->socket, p->packet, sizeof(p->packet), &memory, 1, &n_fds);
+    if (n <= 0)
+        return error_sys(e, n < 0 ? (int)n : -EPIPE, "configuration of the launcher");
+    if (n_fds == 0)
+        return startup_decode(p->packet, (size_t)n, ret, e);
+    if (request_unseal(memory, &large, e) < 0)
+        return e->code;
+    return startup_decode(large.data, large.size, ret, e);
+}
+
+/* Whoever enters a container must not lead out of it to our program's file (self.h). */
+static int check_program(struct error *e)
+{
+    int r = weakened("sealed-program") ? 1 : self_is_sealed();
+
+    if (r < 0)
+        return error_sys(e, r, "open /proc/self/exe");
+    return r ? 0 : error_set(e, -EPERM, "the launcher does not run from a sealed copy (self.h)");
+}
+
+static int begin(struct process *p, struct launcher_config **ret_config, struct error *e)
+{
+    int r = takeover(p->socket, e);
+
+    if (r < 0)
+        return r;
+    p->socket = r;
+    r = check_program(e);
+    if (r == 0)
+        r = receive_config(p, ret_config, e);
+    return r < 0 ? r : prepare(p, *ret_config, e);
+}
+
+/* The whole life of the process: takes it over, prepares the host, tells the client over SOCKET that
+ * it is ready or why not, serves requests until the client closes or breaks the protocol, kills all
+ * sandboxes and takes the host down again. The exit status: 0, or 1 after a failure that the client
+ * was told. */
+static int serve(int socket)
 {
     static struct process process;
     struct process *p = &process;
+    _cleanup_(startup_free_p) struct launcher_config *config = NULL;
     const struct event ready = {.type = EVENT_READY};
     struct error e = ERROR_INIT;
     int status = 1;
 
     p->socket = socket;
     p->end = &p->first;
-    if (prepare(p, config, &e) < 0) {
+    if (begin(p, &config, &e) < 0) {
         tell_failure(p, &e);
     } else {
         tell(p, &ready);
@@ -590,4 +573,11 @@ int launcher_process(int socket, const struct launcher_config *config)
     if (p->host)
         host_close(p->host);
     return status < 0 ? 1 : status;
+}
+
+void launcher_begin(char **argv)
+{
+    /* No atexit function and no flush: there is nothing of either. */
+    if (argv[0] && strcmp(argv[0], LAUNCHER_NAME) == 0)
+        _exit(serve(LAUNCHER_SOCKET));
 }

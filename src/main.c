@@ -1,16 +1,16 @@
 /* dockless: finds the verb and hands over. */
 #include "cli/cli.h"
-#include "self.h"
+#include "runtime/launcher.h"
 
 #include <string.h>
 
 #define VERB_WORDS_MAX 2
 
 static const struct cli_verb verbs[] = {
-    {"agent", "connect to an INGInious backend and run its jobs", cli_agent, true},
-    {"bench", "measure commands against each other in sandboxes", cli_bench, true},
-    {"check", "tell whether this host is fit", cli_check, true},
-    {"grade", "grade one task here, without a server", cli_grade, true},
+    {"agent", "connect to an INGInious backend and run its jobs", cli_agent},
+    {"bench", "measure commands against each other in sandboxes", cli_bench},
+    {"check", "tell whether this host is fit", cli_check},
+    {"grade", "grade one task here, without a server", cli_grade},
     {"image export", "write an image of the store into a layout", cli_image_export},
     {"image inspect", "show an image of the store", cli_image_inspect},
     {"image list", "list the images of the store", cli_image_list},
@@ -21,7 +21,7 @@ static const struct cli_verb verbs[] = {
     {"image tag", "give an image of the store a further name", cli_image_tag},
     {"image verify", "compare the store with what was unpacked", cli_image_verify},
     {"ps", "list the sandboxes that run on this host", cli_ps},
-    {"run", "run one command in a sandbox", cli_run, true},
+    {"run", "run one command in a sandbox", cli_run},
     {"version", "print the version", cli_version},
 };
 
@@ -51,18 +51,9 @@ static int match(const struct cli_verb *verb, int argc, char **argv)
     return 0;
 }
 
-/* Ordinary users cannot make containers, and the verb tells them so. */
-static int run(const struct cli_verb *verb, int argc, char **argv, int words)
-{
-    struct error e = ERROR_INIT;
-
-    if (verb->makes_containers && geteuid() == 0 && self_seal(argv, &e) < 0)
-        return cli_fail(verb->name, &e);
-    return verb->run(argc - words, argv + words);
-}
-
 int main(int argc, char **argv)
 {
+    launcher_begin(argv);
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
@@ -78,7 +69,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         int words = match(&verbs[i], argc - 1, argv + 1);
         if (words > 0)
-            return run(&verbs[i], argc, argv, words);
+            return verbs[i].run(argc - words, argv + words);
     }
     fprintf(stderr, "dockless: there is no verb '%s'; try 'dockless --help'\n", argv[1]);
     return EXIT_USAGE;

@@ -126,7 +126,6 @@ static int start_launcher(struct agent *a, struct error *e)
         .needed = needed_limits(a->config),
         .waived = a->config->waived,
         .first_project = (uint32_t)a->config->disk_projects,
-        .close_fds = {a->lock_fd, a->store_lock_fd, -1, -1},
     };
     struct stat st;
     int r;

@@ -4,15 +4,12 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
-
 #define EXIT_USAGE 2 /* wrong command line */
 
 struct cli_verb {
     const char *name;                  /* "image load": words as typed */
     const char *summary;               /* one line for `dockless --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the verb's last word */
-    bool makes_containers;             /* it starts a launcher, so it runs from a sealed copy */
 };
 
 int cli_agent(int argc, char **argv);

@@ -466,7 +466,6 @@ int run_plan_launch(const struct run_plan *p, uint32_t max_sandboxes, struct lau
         .max_sandboxes = max_sandboxes,
         .disk = p->options->disk_by,
         .network = p->spec.network == SANDBOX_NETWORK_NAT ? &p->network : NULL,
-        .close_fds = {-1, -1, -1, -1},
     };
 
     _cleanup_(seccomp_program_clear) struct seccomp_program filter = {0};

@@ -11,7 +11,6 @@
 #include "base/fdio.h"
 #include "base/text.h"
 #include "request.h"
-#include "self.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -26,16 +25,11 @@
 
 enum { ROOT_STORE, ROOT_TASKS };
 
-/* Before main(): launchers start from a sealed copy only. */
-__attribute__((constructor)) static inline void seal_program(int argc, char **argv)
+/* Before main(): this program is its own launcher. */
+__attribute__((constructor)) static inline void be_launcher(int argc, char **argv)
 {
-    struct error e = ERROR_INIT;
-
     (void)argc;
-    if (self_seal(argv, &e) < 0) {
-        fprintf(stderr, "%s\n", e.text);
-        exit(1);
-    }
+    launcher_begin(argv);
 }
 
 struct fixture {
@@ -112,7 +106,6 @@ static inline int fixture_start(struct fixture *f, uint32_t max_sandboxes, struc
         .scratch = f->scratch,
         .run_dir = f->run,
         .max_sandboxes = max_sandboxes,
-        .close_fds = {-1, -1, -1, -1},
     };
 
     return launcher_start(&config, ret, e);

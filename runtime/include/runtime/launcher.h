@@ -1,7 +1,7 @@
 /* The boundary between the unprivileged client and the launcher, the only privileged process.
  *
- * launcher_start() forks the launcher; what the caller gets is the client's end of a SOCK_SEQPACKET
- * pair. Requests and stdio fds go down, events come up. The launcher validates every request again,
+ * launcher_start() starts the launcher: the same program, executed anew from a sealed copy; what the
+ * caller gets is the client's end of a SOCK_SEQPACKET pair. Requests and stdio fds go down, events come up. The launcher validates every request again,
  * resolves sources only below the roots it was started with, and kills everything when its socket
  * closes. */
 #pragma once
@@ -85,16 +85,18 @@ struct launcher_config {
     const struct seccomp_program *filter;   /* of system calls (profile/profile.h); NULL: Docker's
                                                default. Not the client's to choose: what the launcher
                                                was started with holds for all sandboxes. */
-    int close_fds[4]; /* fds whose keeping would be a fault (a lock, a listening socket). The
-                         launcher keeps none of its caller's but stderr; negative entries are
-                         none */
 };
 
 struct launcher;
 
-/** Forks the launcher. Must be called by root, from a sealed copy of the program (self.h), before
- * the process has any other thread. Waits until the launcher is ready: a host that cannot enforce
- * limits is an error here. The caller may drop all privileges afterwards. */
+/** Becomes the launcher, and does not return, where launcher_start() has executed this program for
+ * that. First of all in main() of every program that calls launcher_start(). */
+void launcher_begin(char **argv);
+
+/** Starts the launcher: this program once more, executed from a sealed copy (self.h), with nothing of
+ * the caller's but its standard error, working directory and environment. Must be called by root.
+ * Waits until the launcher is ready: a host that cannot enforce limits is an error here. The caller
+ * may drop all privileges afterwards. */
 int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e);
 
 /** Closes the socket: the launcher kills all its sandboxes, cleans up and exits. Waits for it. */
