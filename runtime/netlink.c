@@ -16,7 +16,10 @@ int netlink_open(int protocol, struct netlink *ret, struct error *e)
     struct netlink n = NETLINK_INIT;
     const struct timeval wait = {ANSWER_WAIT_SEC, 0};
     const int on = 1;
+    int r = netlink_load(e);
 
+    if (r < 0)
+        return r;
     n.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (n.fd < 0)
         return error_sys(e, -errno, "netlink socket");

@@ -27,6 +27,10 @@ struct netlink {
         .fd = -EBADF                                                                               \
     }
 
+/** Loads libmnl, whose functions must not be called before; -ELIBACC: it is not there. What opens a
+ * socket below has done it. */
+int netlink_load(struct error *e);
+
 /** Opens a socket of PROTOCOL (NETLINK_ROUTE, NETLINK_NETFILTER) in the calling process's network
  * namespace. */
 int netlink_open(int protocol, struct netlink *ret, struct error *e);

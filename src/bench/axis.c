@@ -1,5 +1,7 @@
 #include "bench/axis.h"
 
+#include "bench/mathematics.h"
+
 #include <math.h>
 
 #define MARKS 6 /* about so many */
@@ -11,7 +13,7 @@
 /* The round number next to ROUGH: 1, 2 or 5 times a power of ten. */
 static double round_step(double rough)
 {
-    double power = pow(10, floor(log10(rough)));
+    double power = bench_pow(10, bench_floor(bench_log10(rough)));
     double digit = rough / power;
 
     return power * (digit < 1.5 ? 1 : digit < 3.5 ? 2 : digit < 7.5 ? 5 : 10);
@@ -32,9 +34,9 @@ struct axis axis_make(double low, double high, enum bench_unit unit, double star
         from = 0;
     step = round_step((to - from) / MARKS / a.per);
     a.step = step * a.per;
-    a.from = floor(from / a.step) * a.step;
-    a.to = ceil(to / a.step) * a.step;
-    a.digits = step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9);
+    a.from = bench_floor(from / a.step) * a.step;
+    a.to = bench_ceil(to / a.step) * a.step;
+    a.digits = step >= 1 ? 0 : (int)bench_ceil(-bench_log10(step) - 1e-9);
     return a;
 }
 

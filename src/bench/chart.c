@@ -1,6 +1,7 @@
 #include "bench/chart.h"
 
 #include "bench/axis.h"
+#include "bench/mathematics.h"
 
 #include <math.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static double bandwidth(const struct stats_summary *s, const double *sorted, con
 
     if (spread <= 0 || spread > s->deviation)
         spread = s->deviation;
-    return MAX(0.9 * spread * pow((double)s->n, -0.2), (a->to - a->from) / 150);
+    return MAX(0.9 * spread * bench_pow((double)s->n, -0.2), (a->to - a->from) / 150);
 }
 
 static int draw_curve(const struct bench_command *c, size_t metric, const double *sorted,
@@ -125,7 +126,7 @@ static int draw_curve(const struct bench_command *c, size_t metric, const double
         heights[i] = 0;
         for (size_t k = 0; k < samples; k++) {
             double at = stats_quantile(sorted, s->n, ((double)k + 0.5) / (double)samples);
-            heights[i] += exp(-(x - at) * (x - at) / (2 * width * width));
+            heights[i] += bench_exp(-(x - at) * (x - at) / (2 * width * width));
         }
         highest = MAX(highest, heights[i]);
     }

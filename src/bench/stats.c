@@ -1,6 +1,7 @@
 #include "bench/stats.h"
 
 #include "base/cleanup.h"
+#include "bench/mathematics.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,7 +59,7 @@ int stats_summarize(const double *values, size_t n, struct stats_summary *ret)
         .p95 = stats_quantile(sorted, n, 0.95),
         .max = sorted[n - 1],
         .mean = mean,
-        .deviation = n > 1 ? sqrt(squares / (double)(n - 1)) : 0,
+        .deviation = n > 1 ? bench_sqrt(squares / (double)(n - 1)) : 0,
     };
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "bench/show.h"
 
-#include <math.h>
+#include "bench/mathematics.h"
+
 #include <string.h>
 
 double bench_unit_of(double value, enum bench_unit unit, const char **ret_name)
@@ -29,7 +30,7 @@ const char *bench_value_text(double value, enum bench_unit unit, char text[BENCH
     /* Three or four digits that count, as far as there are any. */
     int digits = scaled >= 100 ? 1 : scaled >= 10 ? 2 : 3;
 
-    if (floor(value) == value && scaled == value)
+    if (bench_floor(value) == value && scaled == value)
         digits = 0;
     snprintf(text, BENCH_VALUE_SIZE, "%.*f%s%s", digits, scaled, name[0] ? " " : "", name);
     return text;

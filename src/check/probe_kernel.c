@@ -3,10 +3,10 @@
 
 #include "base/fdio.h"
 #include "base/text.h"
+#include "netlink.h"
 #include "seccomp_policy.h"
 #include "self.h"
 
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/sched.h>
@@ -195,29 +195,19 @@ void check_filter(struct check_report *report)
 /* Asks nf_tables for its generation: the smallest request there is. */
 static int try_packet_filter(void *argument)
 {
-    char data[256];
-    struct nlmsghdr *header = mnl_nlmsg_put_header(data);
+    _cleanup_(netlink_close) struct netlink n = NETLINK_INIT;
     struct nfgenmsg *message;
-    struct mnl_socket *socket;
-    ssize_t n;
+    int r = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
 
     (void)argument;
-    header->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
-    header->nlmsg_flags = NLM_F_REQUEST;
-    message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+    if (r == 0)
+        r = netlink_open(NETLINK_NETFILTER, &n, NULL);
+    if (r < 0)
+        return r;
+    message = mnl_nlmsg_put_extra_header(
+        netlink_begin(&n, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0), sizeof(*message));
     *message = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
-    if (unshare(CLONE_NEWNET) < 0)
-        return -errno;
-    socket = mnl_socket_open(NETLINK_NETFILTER);
-    if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-        mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-        return -errno;
-    n = mnl_socket_recvfrom(socket, data, sizeof(data));
-    if (n < 0)
-        return -errno;
-    if (header->nlmsg_type == NLMSG_ERROR)
-        return ((struct nlmsgerr *)mnl_nlmsg_get_payload(header))->error;
-    return 0;
+    return netlink_commit(&n, "nftables", NULL);
 }
 
 void check_packet_filter(struct check_report *report)

@@ -24,8 +24,11 @@ DEFINE_CLEANUP(struct inflater, inflater_free)
  * is damage. -EBADMSG, or what reading returned. */
 ssize_t inflater_read(struct inflater *i, void *data, size_t size, struct error *e);
 
-/** The gzip decoder underneath, ISA-L where the build found it, else zlib. */
+/** The gzip decoder underneath, ISA-L where build and host have it, else zlib. */
 struct gzip_decoder;
+/** Loads ISA-L for the life of the process. The first decoder does it, too; who is confined by then
+ * has to have done it before. */
+void gzip_decoder_load(void);
 struct gzip_io {
     const uint8_t *in; /* both advance, the counts shrink */
     size_t in_size;

@@ -3,6 +3,7 @@
 #include "base/fdio.h"
 #include "image/bounds.h"
 #include "image/confine.h"
+#include "image/inflate.h"
 #include "image/entry.h"
 #include "image/pipeline.h"
 #include "image/sums.h"
@@ -347,6 +348,8 @@ static int run_child(const struct unpack_request *q, struct layer_notes *notes, 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return error_sys(e, -errno, "socketpair");
     ours = fds[0], theirs = fds[1];
+    if (q->blob->compression == LAYER_GZIP)
+        gzip_decoder_load(); /* the child can open nothing */
     if (lseek(q->file->fd, (off_t)q->file->offset, SEEK_SET) < 0)
         return error_sys(e, -errno, "read the blob");
     pid = fork();
