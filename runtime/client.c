@@ -165,8 +165,8 @@ static int wait_ready(struct launcher *l, struct error *e)
                      WEXITSTATUS(status));
 }
 
-/* Executes PROGRAM with SOCKET. Signals stay blocked until the launcher has its own handlers: a Ctrl-C
- * in between would end it. */
+/* Executes PROGRAM with SOCKET. Signals stay blocked until the launcher has its own handlers: a
+ * Ctrl-C in between would end it. */
 static int spawn(int program, int socket, pid_t *ret, struct error *e)
 {
     char *const argv[] = {(char[]){LAUNCHER_NAME}, NULL};

@@ -546,10 +546,10 @@ static int begin(struct process *p, struct launcher_config **ret_config, struct 
     return r < 0 ? r : prepare(p, *ret_config, e);
 }
 
-/* The whole life of the process: takes it over, prepares the host, tells the client over SOCKET that
- * it is ready or why not, serves requests until the client closes or breaks the protocol, kills all
- * sandboxes and takes the host down again. The exit status: 0, or 1 after a failure that the client
- * was told. */
+/* The whole life of the process: takes it over, prepares the host, tells the client over SOCKET
+ * that it is ready or why not, serves requests until the client closes or breaks the protocol,
+ * kills all sandboxes and takes the host down again. The exit status: 0, or 1 after a failure that
+ * the client was told. */
 static int serve(int socket)
 {
     static struct process process;

@@ -1,6 +1,6 @@
-/* libmnl, loaded by the first netlink socket: most sandboxes have no network to be made, and what is
- * loaded at each start takes longer than most of what a start does. The functions that are used stand
- * here under their own names. */
+/* libmnl, loaded by the first netlink socket: most sandboxes have no network to be made, and what
+ * is loaded at each start takes longer than most of what a start does. The functions that are used
+ * stand here under their own names. */
 #include "netlink.h"
 
 #include "base/library.h"

@@ -193,7 +193,10 @@ int network_open(const struct launcher_network *config, const char *run_dir, con
     n->route.fd = n->filter.fd = n->lock_dir_fd = n->lock_fd = -EBADF;
     n->next_place = FIRST_PLACE;
     name_things(instance, n->bridge.name, n->rules.table);
-    r = read_config(config, n, e);
+    /* Now, while there are libraries: the launcher leaves the host's root. */
+    r = netlink_load(e);
+    if (r == 0)
+        r = read_config(config, n, e);
     if (r == 0)
         r = open_locks(run_dir, n, e);
     if (r < 0)

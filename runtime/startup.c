@@ -92,8 +92,7 @@ static void get_network(struct reader *r, struct startup *s)
     s->config.network = n;
     n->pool4 = reader_optional_text(r, "network.pool4", RANGE_MAX);
     n->pool6 = reader_optional_text(r, "network.pool6", RANGE_MAX);
-    n->allowed =
-        (const char *const *)reader_list(r, "network.allowed", NAT_RANGES_MAX, RANGE_MAX);
+    n->allowed = (const char *const *)reader_list(r, "network.allowed", NAT_RANGES_MAX, RANGE_MAX);
     n->n_allowed = strv_length((char *const *)n->allowed);
     n->resolvers =
         (const char *const *)reader_list(r, "network.resolvers", RESOLVERS_MAX, RANGE_MAX);

@@ -1,8 +1,9 @@
 /* What the launcher is started with, on its way from the caller: the first message on its socket.
  *
- * The launcher executes the program anew (client.c), so nothing of its caller's memory is there. The
- * message comes from root, before any privilege is dropped; it is read with the same suspicion as
- * requests all the same. Roots and lists are bounded as launcher.h says, texts by SANDBOX_PATH_MAX. */
+ * The launcher executes the program anew (client.c), so nothing of its caller's memory is there.
+ * The message comes from root, before any privilege is dropped; it is read with the same suspicion
+ * as requests all the same. Roots and lists are bounded as launcher.h says, texts by
+ * SANDBOX_PATH_MAX. */
 #pragma once
 
 #include "base/buffer.h"

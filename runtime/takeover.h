@@ -8,6 +8,6 @@
 /** Its end of the socket. */
 #define LAUNCHER_SOCKET 3
 
-/** Descriptors (SOCKET and standard error stay), signals, session, umask, name, limit of open files.
- * Returns the socket's new number. */
+/** Descriptors (SOCKET and standard error stay), signals, session, umask, name, limit of open
+ * files. Returns the socket's new number. */
 int takeover(int socket, struct error *e);

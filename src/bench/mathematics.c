@@ -20,8 +20,8 @@ static struct {
 static bool load(void)
 {
     static const struct library_symbol symbols[] = {
-        {"pow", &lib.pow},   {"exp", &lib.exp},     {"log10", &lib.log10},
-        {"sqrt", &lib.sqrt}, {"floor", &lib.floor}, {"ceil", &lib.ceil}, /* the last: all are there */
+        {"pow", &lib.pow},     {"exp", &lib.exp},   {"log10", &lib.log10}, {"sqrt", &lib.sqrt},
+        {"floor", &lib.floor}, {"ceil", &lib.ceil}, /* the last: all are there */
     };
 
     return lib.ceil || library_load(LIBRARY, symbols, ARRAY_SIZE(symbols)) == 0;

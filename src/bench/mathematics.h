@@ -1,4 +1,5 @@
-/* What bench needs of libm, loaded when it is first called: linked, it would be loaded by every verb. */
+/* What bench needs of libm, loaded when it is first called: linked, it would be loaded by every
+ * verb. */
 #pragma once
 
 /** As pow(3), exp(3), log10(3), sqrt(3), floor(3) and ceil(3); NAN where libm.so.6 is not there. */

@@ -1,7 +1,7 @@
 /* gzip by ISA-L (igzip) where the host has it: twice the speed of zlib on layers, measured 600 MB/s
- * against 300. It is confined like everything that reads a blob, and the diffID checks what it wrote.
- * It is loaded when a layer needs it: what is loaded at each start takes longer than a whole sandbox
- * does to begin. */
+ * against 300. It is confined like everything that reads a blob, and the diffID checks what it
+ * wrote. It is loaded when a layer needs it: what is loaded at each start takes longer than a whole
+ * sandbox does to begin. */
 #include "image/inflate.h"
 
 #include "base/library.h"

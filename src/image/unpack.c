@@ -3,8 +3,8 @@
 #include "base/fdio.h"
 #include "image/bounds.h"
 #include "image/confine.h"
-#include "image/inflate.h"
 #include "image/entry.h"
+#include "image/inflate.h"
 #include "image/pipeline.h"
 #include "image/sums.h"
 

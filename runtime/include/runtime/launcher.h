@@ -1,9 +1,9 @@
 /* The boundary between the unprivileged client and the launcher, the only privileged process.
  *
- * launcher_start() starts the launcher: the same program, executed anew from a sealed copy; what the
- * caller gets is the client's end of a SOCK_SEQPACKET pair. Requests and stdio fds go down, events come up. The launcher validates every request again,
- * resolves sources only below the roots it was started with, and kills everything when its socket
- * closes. */
+ * launcher_start() starts the launcher: the same program, executed anew from a sealed copy; what
+ * the caller gets is the client's end of a SOCK_SEQPACKET pair. Requests and stdio fds go down,
+ * events come up. The launcher validates every request again, resolves sources only below the roots
+ * it was started with, and kills everything when its socket closes. */
 #pragma once
 
 #include "runtime/sandbox.h"
@@ -93,10 +93,10 @@ struct launcher;
  * that. First of all in main() of every program that calls launcher_start(). */
 void launcher_begin(char **argv);
 
-/** Starts the launcher: this program once more, executed from a sealed copy (self.h), with nothing of
- * the caller's but its standard error, working directory and environment. Must be called by root.
- * Waits until the launcher is ready: a host that cannot enforce limits is an error here. The caller
- * may drop all privileges afterwards. */
+/** Starts the launcher: this program once more, executed from a sealed copy (self.h), with nothing
+ * of the caller's but its standard error, working directory and environment. Must be called by
+ * root. Waits until the launcher is ready: a host that cannot enforce limits is an error here. The
+ * caller may drop all privileges afterwards. */
 int launcher_start(const struct launcher_config *config, struct launcher **ret, struct error *e);
 
 /** Closes the socket: the launcher kills all its sandboxes, cleans up and exits. Waits for it. */
