@@ -55,6 +55,7 @@ struct process {
     struct loop *event;
     struct loop_source *io;
     struct loop_source *deadline;
+    struct launcher_config *config;
     struct host *host;
     struct sandbox **sandboxes; /* those not over yet; NULL where a place is free */
     size_t max_sandboxes;
@@ -502,7 +503,7 @@ static int prepare(struct process *p, const struct launcher_config *config, stru
 }
 
 /* The first message on the socket: whoever executed us sends it at once. */
-static int receive_config(struct process *p, struct launcher_config **ret, struct error *e)
+static int receive_config(struct process *p, struct error *e)
 {
     struct pollfd wait = {.fd = p->socket, .events = POLLIN};
     _cleanup_buffer_ struct buffer large = {.max = REQUEST_MAX};
@@ -517,10 +518,10 @@ static int receive_config(struct process *p, struct launcher_config **ret, struc
     if (n <= 0)
         return error_sys(e, n < 0 ? (int)n : -EPIPE, "configuration of the launcher");
     if (n_fds == 0)
-        return startup_decode(p->packet, (size_t)n, ret, e);
+        return startup_decode(p->packet, (size_t)n, &p->config, e);
     if (request_unseal(memory, &large, e) < 0)
         return e->code;
-    return startup_decode(large.data, large.size, ret, e);
+    return startup_decode(large.data, large.size, &p->config, e);
 }
 
 /* Whoever enters a container must not lead out of it to our program's file (self.h). */
@@ -533,7 +534,7 @@ static int check_program(struct error *e)
     return r ? 0 : error_set(e, -EPERM, "the launcher does not run from a sealed copy (self.h)");
 }
 
-static int begin(struct process *p, struct launcher_config **ret_config, struct error *e)
+static int begin(struct process *p, struct error *e)
 {
     int r = takeover(p->socket, e);
 
@@ -542,8 +543,8 @@ static int begin(struct process *p, struct launcher_config **ret_config, struct 
     p->socket = r;
     r = check_program(e);
     if (r == 0)
-        r = receive_config(p, ret_config, e);
-    return r < 0 ? r : prepare(p, *ret_config, e);
+        r = receive_config(p, e);
+    return r < 0 ? r : prepare(p, p->config, e);
 }
 
 /* The whole life of the process: takes it over, prepares the host, tells the client over SOCKET
@@ -554,14 +555,13 @@ static int serve(int socket)
 {
     static struct process process;
     struct process *p = &process;
-    _cleanup_(startup_free_p) struct launcher_config *config = NULL;
     const struct event ready = {.type = EVENT_READY};
     struct error e = ERROR_INIT;
     int status = 1;
 
     p->socket = socket;
     p->end = &p->first;
-    if (begin(p, &config, &e) < 0) {
+    if (begin(p, &e) < 0) {
         tell_failure(p, &e);
     } else {
         tell(p, &ready);
@@ -572,6 +572,7 @@ static int serve(int socket)
             sandbox_free(p->sandboxes[i]);
     if (p->host)
         host_close(p->host);
+    startup_free(p->config);
     return status < 0 ? 1 : status;
 }
 
