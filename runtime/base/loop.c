@@ -220,7 +220,7 @@ int loop_source_enable(struct loop_source *s, bool enabled)
 
     if (s->enabled == enabled)
         return 0;
-    /* A descriptor that was closed before has left by itself. */
+    /* Leaving fails only where the descriptor was closed before: see loop_add_io(). */
     if (is_watched(s))
         r = watch(s, enabled ? EPOLL_CTL_ADD : EPOLL_CTL_DEL);
     if (r < 0 && enabled)

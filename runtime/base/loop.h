@@ -40,7 +40,9 @@ void loop_exit(struct loop *l, int code);
 /* All of these set *RET to a source of normal priority, which is the caller's: loop_source_free().
  */
 
-/** EVENTS of epoll(7), level-triggered. FD stays the caller's. */
+/** EVENTS of epoll(7), level-triggered; a hang-up is told always. FD stays the caller's, who closes
+ * it after the source was freed or disabled, never before: a copy of it, in another process for
+ * one, would keep it watched. */
 int loop_add_io(struct loop *l, struct loop_source **ret, int fd, uint32_t events, loop_io_fn fn,
                 void *userdata);
 /** Once, at USEC of clock_monotonic_usec(). */

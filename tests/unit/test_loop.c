@@ -223,6 +223,93 @@ static void what_cannot_be_watched_is_refused(void **state)
     assert_int_equal(loop_add_io(f->loop, &f->sources[0], file, EPOLLIN, on_io, f), -EBADF);
 }
 
+static int on_hangup(struct loop_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)fd;
+    assert_true(revents & EPOLLHUP);
+    note(userdata, source);
+    return loop_source_enable(source, false);
+}
+
+static void a_hangup_is_told_whatever_is_watched_for_but_not_to_who_is_disabled(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(loop_add_io(f->loop, &f->sources[0], f->pipes[0][0], 0, on_hangup, f), 0);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+    close(f->pipes[0][1]);
+    f->pipes[0][1] = -1;
+    turns(f, 1);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+    assert_int_equal(loop_source_enable(f->sources[0], true), 0);
+    turns(f, 1);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+}
+
+/* Its number and what it leads to may be somebody else's at once. */
+static void a_freed_source_lets_go_of_its_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    int copy = fcntl(f->pipes[0][0], F_DUPFD_CLOEXEC, 0);
+
+    make_readable(f, 0, on_io);
+    f->sources[0] = loop_source_free(f->sources[0]);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+    close(f->pipes[0][0]);
+    assert_int_equal(loop_run(f->loop, 0), 0); /* the copy keeps the pipe, and nobody is told */
+    f->pipes[0][0] = fcntl(f->pipes[1][0], F_DUPFD_CLOEXEC, f->pipes[0][0]);
+    assert_int_equal(write(f->pipes[1][1], "x", 1), 1);
+    assert_int_equal(loop_add_io(f->loop, &f->sources[1], f->pipes[0][0], EPOLLIN, on_io, f), 0);
+    turns(f, 2);
+    assert_string_equal(f->order, "11");
+    close(copy);
+}
+
+/* Sets itself anew twice, then fails. */
+static int again(struct loop_source *source, uint64_t usec, void *userdata)
+{
+    struct fixture *f = userdata;
+
+    note(f, source);
+    loop_source_set_time(source, usec + 1);
+    assert_int_equal(loop_source_enable(source, true), 0);
+    return strlen(f->order) < 3 ? 0 : -EIO;
+}
+
+static void a_time_may_be_set_anew_by_its_own_callback(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(loop_add_time(f->loop, &f->sources[0], 1, again, f), 0);
+    turns(f, 3);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+}
+
+/* Frees all, its own source among them, and takes its place with a new one. */
+static int replace(struct loop_source *source, uint64_t usec, void *userdata)
+{
+    struct fixture *f = userdata;
+
+    (void)usec;
+    note(f, source);
+    for (size_t i = 0; i < SOURCES; i++)
+        f->sources[i] = loop_source_free(f->sources[i]);
+    assert_int_equal(loop_add_defer(f->loop, &f->sources[1], on_plain, f), 0);
+    return -EIO; /* concerns nobody any more */
+}
+
+static void a_time_may_free_all_times_and_start_something_new(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < SOURCES; i++)
+        assert_int_equal(loop_add_time(f->loop, &f->sources[i], 1, replace, f), 0);
+    turns(f, 2);
+    assert_int_equal(loop_run(f->loop, 0), 0);
+    assert_int_equal(strlen(f->order), 2);
+    assert_int_equal(f->order[1], '1');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +321,14 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_fails_is_asked_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(signals_come_in_and_the_end_has_a_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_hangup_is_told_whatever_is_watched_for_but_not_to_who_is_disabled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_freed_source_lets_go_of_its_descriptor, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_time_may_be_set_anew_by_its_own_callback, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_time_may_free_all_times_and_start_something_new, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_watched_is_refused, set_up, tear_down),
     };
 
