@@ -129,11 +129,12 @@ static void get_header(struct reader *r)
 int startup_decode(const void *data, size_t size, struct launcher_config **ret, struct error *e)
 {
     struct reader r = {.at = data, .left = size, .e = e};
-    _cleanup_(startup_free_p) struct launcher_config *config = calloc(1, sizeof(struct startup));
-    struct startup *s = (struct startup *)config;
+    _cleanup_(startup_free_p) struct launcher_config *config = NULL;
+    struct startup *s = calloc(1, sizeof(*s));
 
-    if (!config)
+    if (!s)
         return error_sys(e, -ENOMEM, "configuration of the launcher");
+    config = &s->config;
     get_header(&r);
     get_roots(&r, s);
     config->scratch = reader_text(&r, "scratch", TEXT_MAX);

@@ -1,4 +1,3 @@
-# ctest: no-asan
 """Images that an agent's job and a run are in, while others remove, replace, verify and prune them."""
 
 import json
