@@ -132,7 +132,7 @@ static int choose_driver(const struct cgroup_driver **ret, struct error *e)
     return 0;
 }
 
-int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct error *e)
+int cgroup_host_open(const char *instance, pid_t client, struct cgroup_host **ret, struct error *e)
 {
     _cleanup_(cgroup_host_close_p) struct cgroup_host *h = calloc(1, sizeof(*h));
     int r;
@@ -150,6 +150,7 @@ int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct erro
     h->name = text_printf("%s%s", CGROUP_PREFIX, instance);
     if (!h->name)
         return error_sys(e, -ENOMEM, "cgroups");
+    h->client = client;
     r = choose_driver(&h->driver, e);
     if (!h->driver)
         return r;

@@ -17,12 +17,13 @@ struct cgroup;
 
 /** Finds driver and place, makes the directory of INSTANCE, enables controllers. Where v2 demands
  * it (a cgroup with processes gives no controllers to children, the real root excepted), this
- * process and those of its ancestors that run the same program move to a leaf
+ * process, its parent where that is CLIENT (0: no client), and those of the last's ancestors that
+ * run the same program as it does, move to a leaf
  * `dockless-INSTANCE-supervisor` beside that directory; where others live in our cgroup, systemd is
  * asked for a transient scope for this process alone. A controller that the limits need and the
  * host lacks is an error naming the cgroup and the remedy. Call before the mount namespace is
  * changed: all later work goes by fd. */
-int cgroup_host_open(const char *instance, struct cgroup_host **ret, struct error *e);
+int cgroup_host_open(const char *instance, pid_t client, struct cgroup_host **ret, struct error *e);
 /** Removes the directories, moves whoever was moved back, and frees. Sandboxes' cgroups must be
  * destroyed; those that the kernel still held then are waited for, at most two seconds. */
 void cgroup_host_close(struct cgroup_host *h);

@@ -103,6 +103,7 @@ struct cgroup_host {
     struct cgroup *dying; /* destroyed, but the kernel still held a directory */
 
     /* unified */
+    pid_t client;           /* of ours, too, where it is our parent; 0: none */
     struct cgroup_dir base; /* the cgroup we were found in */
     char *supervisor;       /* the leaf its processes went to, NULL while they did not */
     unsigned enabled;       /* bit N: we gave controller N to base's children */

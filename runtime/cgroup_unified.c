@@ -39,18 +39,22 @@ struct family {
     size_t n;
 };
 
-/* This process, then its parents as long as they run the same executable. */
-static void find_family(struct family *f)
+/* This process and CLIENT, which has executed it from a copy of their program (0: nobody has); then
+ * the parents of the last as long as they run the same executable as it does. */
+static void find_family(struct family *f, pid_t client)
 {
     struct stat own, other;
+    char path[64];
 
     f->n = 0;
     f->pids[f->n++] = getpid();
-    if (stat("/proc/self/exe", &own) < 0)
+    if (client > 0 && client == getppid()) /* else it is gone, and its id may be another's */
+        f->pids[f->n++] = client;
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)f->pids[f->n - 1]);
+    if (stat(path, &own) < 0)
         return;
     while (f->n < ANCESTORS_MAX) {
         _cleanup_buffer_ struct buffer b = {0};
-        char path[64];
         const char *after;
         long parent;
 
@@ -199,7 +203,7 @@ struct survey {
     struct family own;
 };
 
-static int survey(const struct cgroup_dir *base, struct survey *s, struct error *e)
+static int survey(const struct cgroup_dir *base, pid_t client, struct survey *s, struct error *e)
 {
     struct family family;
     const char *not_enabled;
@@ -216,7 +220,7 @@ static int survey(const struct cgroup_dir *base, struct survey *s, struct error 
     s->enabled = r > 0;
     if (s->is_root || s->enabled)
         return 0;
-    find_family(&family);
+    find_family(&family, client);
     r = find_strangers(base, &family, &s->own);
     if (r < 0)
         return error_sys(e, r, "%s/cgroup.procs", base->path);
@@ -263,7 +267,7 @@ static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
     int r = cgroup_place_find("", &h->base, e);
 
     if (r == 0)
-        r = survey(&h->base, s, e);
+        r = survey(&h->base, h->client, s, e);
     if (r < 0 || (!s->missing && !s->stranger))
         return r;
     if (!systemd || s->is_root)
@@ -275,7 +279,7 @@ static int find_base(struct cgroup_host *h, struct survey *s, struct error *e)
     cgroup_dir_clear(&h->base);
     r = cgroup_place_find("", &h->base, e);
     if (r == 0)
-        r = survey(&h->base, s, e);
+        r = survey(&h->base, h->client, s, e);
     if (r < 0 || (!s->missing && !s->stranger))
         return r;
     return complain(&h->base, s, systemd, e);

@@ -218,11 +218,13 @@ int launcher_start(const struct launcher_config *config, struct launcher **ret, 
 {
     _cleanup_(launcher_stop_p) struct launcher *l = NULL;
     _cleanup_buffer_ struct buffer b = {.max = REQUEST_MAX};
+    struct launcher_config own = *config;
     int r = check_config(config, e);
 
     if (r < 0)
         return r;
-    r = startup_encode(config, &b);
+    own.client = getpid();
+    r = startup_encode(&own, &b);
     if (r < 0)
         return error_sys(e, r, "configuration of the launcher");
     l = calloc(1, sizeof(*l));

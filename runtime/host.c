@@ -66,10 +66,10 @@ static int open_kill(struct host *h, char *const *paths, struct error *e)
     return error_sys(e, -errno, "open cgroup.kill");
 }
 
-static int open_cgroups(struct host *h, struct error *e)
+static int open_cgroups(struct host *h, pid_t client, struct error *e)
 {
     _cleanup_strv_ char **paths = NULL;
-    int r = cgroup_host_open(h->instance, &h->cgroups, e);
+    int r = cgroup_host_open(h->instance, client, &h->cgroups, e);
 
     if (r < 0)
         return r;
@@ -127,7 +127,7 @@ static int prepare(struct host *h, const struct launcher_config *config, struct 
         return error_set(e, -E2BIG, "more than %d roots", LAUNCHER_ROOTS_MAX);
     r = open_scratch(h, config->scratch, e);
     if (r == 0)
-        r = open_cgroups(h, e);
+        r = open_cgroups(h, config->client, e);
     if (r == 0)
         r = id_pool_open(run_dir, config->first_id ? config->first_id : FIRST_ID_DEFAULT,
                          config->ranges ? config->ranges : RANGES_DEFAULT, &h->ids, e);

@@ -63,6 +63,7 @@ int startup_encode(const struct launcher_config *config, struct buffer *b)
     writer_u32(&w, config->waived);
     writer_u32(&w, config->disk);
     writer_u32(&w, config->first_project);
+    writer_u32(&w, (uint32_t)config->client);
     put_network(&w, config->network);
     writer_u32(&w, filter ? filter->length : 0);
     if (filter)
@@ -147,6 +148,7 @@ int startup_decode(const void *data, size_t size, struct launcher_config **ret, 
     config->waived = reader_u32(&r, "waived");
     config->disk = reader_u32(&r, "disk");
     config->first_project = reader_u32(&r, "first_project");
+    config->client = (pid_t)reader_u32(&r, "client");
     get_network(&r, s);
     get_filter(&r, s);
     if (r.code == 0 && config->max_sandboxes > LAUNCHER_SANDBOXES_MAX)

@@ -92,9 +92,12 @@ int image_output_directory(const char *path, struct image_output **ret, struct e
 {
     _cleanup_(image_output_close_p) struct image_output *o = new_output(false);
     _cleanup_close_ int place_fd = -EBADF;
-    int r = o ? open_target(AT_FDCWD, path, &o->target_fd, e) : error_sys(e, -ENOMEM, "output");
+    int r;
 
-    if (r < 0 && (r != -ENOENT || !o))
+    if (!o)
+        return error_sys(e, -ENOMEM, "output");
+    r = open_target(AT_FDCWD, path, &o->target_fd, e);
+    if (r < 0 && r != -ENOENT)
         return r;
     if (r < 0)
         r = find_place(o, path, &place_fd, e);
@@ -112,8 +115,11 @@ int image_output_archive(const char *path, struct image_output **ret, struct err
 {
     _cleanup_(image_output_close_p) struct image_output *o = new_output(true);
     _cleanup_close_ int place_fd = -EBADF;
-    int r = o ? find_place(o, path, &place_fd, e) : error_sys(e, -ENOMEM, "output");
+    int r;
 
+    if (!o)
+        return error_sys(e, -ENOMEM, "output");
+    r = find_place(o, path, &place_fd, e);
     if (r < 0)
         return r;
     if (faccessat(place_fd, o->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)

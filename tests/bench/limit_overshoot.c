@@ -159,7 +159,7 @@ int main(int argc, char **argv)
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     limits_take_precedence();
-    if (cgroup_host_open("overshoot", &h, &e) < 0) {
+    if (cgroup_host_open("overshoot", 0, &h, &e) < 0) {
         fprintf(stderr, "limit_overshoot: %s\n", e.text);
         return 1;
     }

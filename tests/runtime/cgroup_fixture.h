@@ -22,7 +22,7 @@ static inline int set_up(void **state)
     struct error e = ERROR_INIT;
 
     snprintf(f->instance, sizeof(f->instance), "t-%d", (int)getpid());
-    if (cgroup_host_open(f->instance, &f->host, &e) < 0) {
+    if (cgroup_host_open(f->instance, 0, &f->host, &e) < 0) {
         print_error("%s\n", e.text);
         free(f);
         return -1;

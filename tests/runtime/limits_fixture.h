@@ -30,7 +30,7 @@ static inline int set_up(void **state)
     char instance[32];
 
     snprintf(instance, sizeof(instance), "t-%d", (int)getpid());
-    if (loop_new(&f->event) < 0 || cgroup_host_open(instance, &f->host, &e) < 0) {
+    if (loop_new(&f->event) < 0 || cgroup_host_open(instance, 0, &f->host, &e) < 0) {
         print_error("%s\n", e.text);
         return -1;
     }

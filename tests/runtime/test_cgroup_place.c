@@ -43,7 +43,7 @@ static int set_up(void **state)
     struct error e = ERROR_INIT;
 
     snprintf(instance, sizeof(instance), "t-%d", (int)getpid());
-    if (cgroup_host_open(instance, &f->host, &e) < 0) {
+    if (cgroup_host_open(instance, 0, &f->host, &e) < 0) {
         print_error("%s\n", e.text);
         return -1;
     }
@@ -130,7 +130,7 @@ static int work_as_launcher(struct fixture *f)
     struct cgroup *cg;
 
     CHECK(cgroup_read(f->place[CGROUP_V2].fd, given, &before) == 0);
-    if (cgroup_host_open("t-inner", &h, &e) < 0) {
+    if (cgroup_host_open("t-inner", 0, &h, &e) < 0) {
         fprintf(stderr, "%s\n", e.text);
         return 2;
     }
@@ -227,7 +227,7 @@ static int launcher_that_looks_up(struct fixture *f)
     (void)f;
     if (pid != 0)
         return wait_status(pid);
-    if (cgroup_host_open("t-inner", &h, &e) < 0)
+    if (cgroup_host_open("t-inner", 0, &h, &e) < 0)
         _exit(2);
     pid = is_in(getppid(), "/place/dockless-t-inner-supervisor") ? 0 : 4;
     cgroup_host_close(h);
@@ -243,7 +243,7 @@ static int open_refused(struct fixture *f, int expected, const char *word)
 {
     struct error e = ERROR_INIT;
     struct cgroup_host *h;
-    int r = cgroup_host_open("t-inner", &h, &e);
+    int r = cgroup_host_open("t-inner", 0, &h, &e);
 
     if (r == 0)
         cgroup_host_close(h);
@@ -359,7 +359,7 @@ static int meet_a_stranger_under_systemd(struct fixture *f)
     struct cgroup *cg;
 
     (void)f;
-    if (cgroup_host_open("t-inner", &h, &e) < 0) {
+    if (cgroup_host_open("t-inner", 0, &h, &e) < 0) {
         fprintf(stderr, "%s\n", e.text);
         return 2;
     }

@@ -98,7 +98,7 @@ static int launcher(int scratch, bool notes, int out)
     struct cgroup *cg;
     int instance = sweep_new_instance(scratch, &name, NULL);
 
-    if (instance < 0 || cgroup_host_open(name, &host, NULL) < 0 ||
+    if (instance < 0 || cgroup_host_open(name, 0, &host, NULL) < 0 ||
         cgroup_host_paths(host, &paths) < 0 || cgroup_create(host, "s1", &limits, &cg, NULL) < 0 ||
         (notes && sweep_note_cgroups(instance, paths, NULL) < 0) ||
         mkdirat(instance, "scratch", 0700) < 0)
@@ -233,7 +233,7 @@ static void notes_cannot_point_at_others(void **state)
     pid_t pid;
     int fd;
 
-    assert_int_equal(cgroup_host_open(other, &host, NULL), 0);
+    assert_int_equal(cgroup_host_open(other, 0, &host, NULL), 0);
     assert_int_equal(cgroup_create(host, "s1", &limits, &cg, NULL), 0);
     assert_int_equal(cgroup_host_paths(host, &paths), 0);
     pid = spawn_in(cg, sleep_on, 0);

@@ -44,6 +44,7 @@ static const struct launcher_config whole = {
     .waived = LAUNCHER_LIMIT_CPUS | LAUNCHER_LIMIT_IO_WEIGHT,
     .disk = LAUNCHER_DISK_QUOTA,
     .first_project = 5,
+    .client = 6,
     .network = &network,
     .filter = &filter,
 };
@@ -79,6 +80,7 @@ static void everything_arrives(void **state)
     assert_int_equal(got->waived, whole.waived);
     assert_int_equal(got->disk, LAUNCHER_DISK_QUOTA);
     assert_int_equal(got->first_project, 5);
+    assert_int_equal(got->client, 6);
     assert_string_equal(got->network->pool4, network.pool4);
     assert_string_equal(got->network->pool6, "");
     assert_int_equal(got->network->n_allowed, 2);

@@ -8,6 +8,8 @@
 
 #include "runtime/sandbox.h"
 
+#include <sys/types.h>
+
 #define LAUNCHER_ROOTS_MAX     40   /* one for images, and what one run is given of the host */
 #define LAUNCHER_SANDBOXES_MAX 4096 /* what one host can run at once, with room to spare */
 
@@ -85,6 +87,8 @@ struct launcher_config {
     const struct seccomp_program *filter;   /* of system calls (profile/profile.h); NULL: Docker's
                                                default. Not the client's to choose: what the launcher
                                                was started with holds for all sandboxes. */
+    pid_t client; /* launcher_start() sets it, to its caller, which may be moved into a cgroup of
+                     ours; 0: there is none, the sandboxes are this process's */
 };
 
 struct launcher;
