@@ -384,7 +384,9 @@ static void a_childs_excess_ends_the_whole(void **state)
     assert_int_equal(finish(f, &report), SANDBOX_OUT_OF_MEMORY);
     /* By the memory watch, not by the clock. */
     assert_true(report.wall_usec < 10 * USEC_PER_SEC);
-    assert_true(limits_ended_it(f->limits));
+    /* On v2 the kernel ends all of them (memory.oom.group), and the end may be seen first. */
+    if (strcmp(cgroup_host_driver(f->host), "hybrid") == 0)
+        assert_true(limits_ended_it(f->limits));
 }
 
 /* The sandbox's own notice rings then, too. */
