@@ -1,6 +1,7 @@
 #include "init.h"
 
 #include "base/fdio.h"
+#include "base/sanitizer.h"
 #include "capabilities.h"
 #include "child.h"
 #include "seccomp.h"
@@ -54,14 +55,6 @@ int init_hide(void)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_SANITIZER 1
-#endif
 #endif
 
 /* All that init_serve() does. Its one descriptor is the status pipe, and signals go no farther than

@@ -11,6 +11,7 @@
 #include "image/confine.h"
 
 #include "base/fdio.h"
+#include "base/sanitizer.h"
 #include "image/bounds.h"
 #include "weaken.h"
 
@@ -32,14 +33,6 @@
 /* Decompressor windows, one extended header, and the names of directories in all their lists, with
  * room for the allocator. */
 #define CONFINED_DATA_MAX ((rlim_t)2 << 30)
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
 
 static int write_map(pid_t pid, const char *file, struct error *e)
 {
