@@ -9,6 +9,9 @@
 #include <zmq.h>
 
 #define HEARTBEAT_USEC USEC_PER_SEC
+/* What one heartbeat counts as silence at most: a machine, or an agent, that stood still for a while
+ * has heard nothing for reasons of its own. */
+#define BEAT_LONGEST_USEC (2 * HEARTBEAT_USEC)
 /* ZeroMQ connects again by itself, and sends on the new connection what was left of the old one, in
  * front of any hello. It must not do so before we have noticed the break and closed the socket. */
 #define RECONNECT_MSEC 1000
@@ -25,7 +28,9 @@ struct link {
     struct loop_source *io, *monitor_io, *post, *timer;
     void *monitor;       /* PAIR that tells of the connection (zmq_socket_monitor(3)) */
     unsigned generation; /* of the monitor's address */
-    uint64_t last_seen, backoff;
+    uint64_t last_beat; /* when the silence was added to */
+    uint64_t silence;   /* since a frame was heard, see BEAT_LONGEST_USEC */
+    uint64_t backoff;
     bool heard;  /* anything since the connection was made */
     bool broken; /* it has to be given up */
 };
@@ -73,7 +78,7 @@ static void look(struct link *l)
             zmq_msg_close(&rest);
         }
         if (l->callbacks.message(l->userdata, zmq_msg_data(&part), zmq_msg_size(&part))) {
-            l->last_seen = clock_monotonic_usec();
+            l->silence = 0;
             l->heard = true;
         }
         zmq_msg_close(&part);
@@ -223,7 +228,8 @@ static int connect_backend(struct link *l, struct error *e)
     r = watch_connection(l);
     if (r < 0)
         return error_set(e, r, "zmq_socket_monitor: %s", zmq_strerror(-r));
-    l->last_seen = clock_monotonic_usec();
+    l->last_beat = clock_monotonic_usec();
+    l->silence = 0;
     l->heard = false;
     r = link_hello(l);
     if (r < 0)
@@ -240,7 +246,11 @@ static int on_timer(struct loop_source *source, uint64_t usec, void *userdata)
 
     (void)usec;
     loop_source_set_time(source, now + HEARTBEAT_USEC);
-    if (l->socket && now - l->last_seen > LINK_SILENCE_USEC) {
+    l->silence += MIN(now - l->last_beat, BEAT_LONGEST_USEC);
+    l->last_beat = now;
+    if (l->silence > LINK_SILENCE_USEC && is_readable(l))
+        look(l); /* what waits was said in time */
+    if (l->socket && l->silence > LINK_SILENCE_USEC) {
         lose(l, "nothing heard for 10 s");
     } else if (!l->socket && connect_backend(l, &e) < 0) {
         log_error("%s", e.text);

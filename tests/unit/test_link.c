@@ -107,6 +107,14 @@ static int receive(struct fixture *f, char *peer, size_t *peer_size, char *body,
     return -1;
 }
 
+static void run_for(struct fixture *f, uint64_t usec)
+{
+    uint64_t deadline = clock_monotonic_usec() + usec;
+
+    while (clock_monotonic_usec() < deadline)
+        loop_run(f->event, 10000);
+}
+
 static void run_until(struct fixture *f, const unsigned *counter, unsigned value, uint64_t usec)
 {
     uint64_t deadline = clock_monotonic_usec() + usec;
@@ -174,6 +182,17 @@ static void a_broken_connection_is_a_loss_and_hello_is_said_again(void **state)
     assert_int_equal(receive(f, peer, &peer_size, body, sizeof(body)), 5);
     assert_int_equal(f->hellos, 2);
     assert_int_equal(f->lost, 1);
+}
+
+static void time_in_which_the_machine_stood_still_is_not_silence(void **state)
+{
+    struct fixture *f = *state;
+
+    run_for(f, USEC_PER_SEC / 10);
+    usleep(LINK_SILENCE_USEC + USEC_PER_SEC);
+    run_for(f, 2 * USEC_PER_SEC);
+    assert_int_equal(f->lost, 0);
+    assert_int_equal(f->hellos, 1);
 }
 
 static void nothing_of_a_broken_connection_is_sent_on_the_next(void **state)
@@ -249,6 +268,7 @@ int main(void)
         TEST(frames_behind_the_first_of_a_message_are_dropped),
         TEST(a_flood_is_read_to_its_end),
         TEST(a_broken_connection_is_a_loss_and_hello_is_said_again),
+        TEST(time_in_which_the_machine_stood_still_is_not_silence),
         TEST(nothing_of_a_broken_connection_is_sent_on_the_next),
         TEST(pauses_grow_while_nothing_is_heard),
         TEST(a_malformed_address_is_an_error_that_names_it),

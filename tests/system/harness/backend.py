@@ -13,6 +13,7 @@ from . import generations, messages
 from .host import time_scale
 
 PING_SECONDS = 1.0
+WAIT_SECONDS_MAX = 300.0  # on the slowest machine; what runs a file of tests does not wait much longer
 
 
 class Backend:
@@ -32,6 +33,7 @@ class Backend:
         self.pongs = 0
         self.jobs = {}  # job id -> "sent", "started" or "done"
         self.done = {}  # job id -> AgentJobDone
+        self.lost = set()  # jobs whose agent connected anew before it had answered
         self.offers = {}  # job id -> AgentJobSSHDebug
 
     def close(self):
@@ -70,6 +72,7 @@ class Backend:
         fields.update(changes)
         if self.jobs.get(fields["job_id"]) in (None, "done"):
             self.jobs[fields["job_id"]] = "sent"
+            self.lost.discard(fields["job_id"])
         self.send("BackendNewJob", **fields)
         return fields["job_id"]
 
@@ -119,6 +122,8 @@ class Backend:
             raise AssertionError(f"{len(parts) - 1} frames in one message from the agent")
         message = messages.check(parts[1], self.generation)
         if message["@type"] == "AgentHello":
+            if self.peer not in (None, parts[0]):
+                self.lost.update(job for job, state in self.jobs.items() if state != "done")
             self.peer = parts[0]
         elif parts[0] != self.peer:
             raise AssertionError(f"{message['@type']} from an agent that has not said hello")
@@ -126,11 +131,12 @@ class Backend:
 
     def wait(self, condition, what, seconds=30.0):
         """Serves until CONDITION() is true; fails after SECONDS (scaled)."""
-        end = time.monotonic() + seconds * time_scale()
+        seconds = min(seconds * time_scale(), max(seconds, WAIT_SECONDS_MAX))
+        end = time.monotonic() + seconds
         while not condition():
             left = end - time.monotonic()
             if left <= 0:
-                raise AssertionError(f"no {what} within {seconds * time_scale():.0f} s")
+                raise AssertionError(f"no {what} within {seconds:.0f} s")
             self.step(left)
 
     def serve(self, seconds):
@@ -147,5 +153,10 @@ class Backend:
         self.wait(lambda: self.jobs[job_id] != "sent", "AgentJobStarted", seconds)
 
     def wait_done(self, job_id, seconds=60.0):
-        self.wait(lambda: self.jobs[job_id] == "done", "AgentJobDone", seconds)
+        def answered():
+            if job_id in self.lost:
+                raise AssertionError(f"the agent lost the connection, and with it job {job_id}")
+            return self.jobs[job_id] == "done"
+
+        self.wait(answered, "AgentJobDone", seconds)
         return self.done[job_id]

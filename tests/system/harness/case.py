@@ -22,6 +22,7 @@ DEFAULT_IMAGE = os.environ.get("DOCKLESS_DEFAULT_IMAGE") or os.path.join(
     os.path.dirname(__file__), "../../../build/images/default"
 )
 STOP_SECONDS = 15
+TEST_SECONDS_MAX = 600  # in a virtual machine; tests/vm/suite ends a whole file after 900 s, and says less
 
 
 def run(*words, seconds=60, **options):
@@ -268,11 +269,23 @@ class SystemTest(unittest.TestCase):
                 print(f"--- {agent.log}\n{agent.messages()}", file=sys.stderr)
 
 
+def _too_long(_number, _frame):
+    raise AssertionError(f"this test has taken {TEST_SECONDS_MAX} s")
+
+
 class _Result(unittest.TextTestResult):
-    """Also leaves each test's outcome as a file in $DOCKLESS_TEST_OUTCOMES, for tests/vm."""
+    """Also leaves each test's outcome as a file in $DOCKLESS_TEST_OUTCOMES, for tests/vm; there a
+    test that hangs fails, with what its agents had to say."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        if "DOCKLESS_TEST_OUTCOMES" in os.environ:
+            signal.signal(signal.SIGALRM, _too_long)
+            signal.alarm(TEST_SECONDS_MAX)
 
     def stopTest(self, test):
         super().stopTest(test)
+        signal.alarm(0)
         directory = os.environ.get("DOCKLESS_TEST_OUTCOMES")
         if directory is None:
             return
