@@ -9,8 +9,8 @@
 #include <zmq.h>
 
 #define HEARTBEAT_USEC USEC_PER_SEC
-/* What one heartbeat counts as silence at most: a machine, or an agent, that stood still for a while
- * has heard nothing for reasons of its own. */
+/* What one heartbeat counts as silence at most: a machine, or an agent, that stood still for a
+ * while has heard nothing for reasons of its own. */
 #define BEAT_LONGEST_USEC (2 * HEARTBEAT_USEC)
 /* ZeroMQ connects again by itself, and sends on the new connection what was left of the old one, in
  * front of any hello. It must not do so before we have noticed the break and closed the socket. */
@@ -28,8 +28,8 @@ struct link {
     struct loop_source *io, *monitor_io, *post, *timer;
     void *monitor;       /* PAIR that tells of the connection (zmq_socket_monitor(3)) */
     unsigned generation; /* of the monitor's address */
-    uint64_t last_beat; /* when the silence was added to */
-    uint64_t silence;   /* since a frame was heard, see BEAT_LONGEST_USEC */
+    uint64_t last_beat;  /* when the silence was added to */
+    uint64_t silence;    /* since a frame was heard, see BEAT_LONGEST_USEC */
     uint64_t backoff;
     bool heard;  /* anything since the connection was made */
     bool broken; /* it has to be given up */

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Silence after which the backend counts as gone (it pings every second). Time in which the agent or
- * its machine stood still is not the backend's silence. */
+/** Silence after which the backend counts as gone (it pings every second). Time in which the agent
+ * or its machine stood still is not the backend's silence. */
 #define LINK_SILENCE_USEC (10 * 1000000ULL)
 /** Pause before a new connection after a loss: doubled each time nothing is heard, from the first
  * to the longest. */
