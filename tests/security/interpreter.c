@@ -6,6 +6,10 @@
 #include <asm/unistd.h>
 #include <fcntl.h>
 
+/* Kernels before 6.10 clear the rest of the last segment's last page, and do not start an
+ * interpreter where that cannot be written to. */
+__attribute__((used)) static char writable = 1;
+
 static long call(long number, long a, long b, long c, long d)
 {
 #if defined(__x86_64__)
