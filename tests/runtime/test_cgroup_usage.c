@@ -168,7 +168,8 @@ static void each_counter_is_that_of_its_file(void **state)
         assert_told(f, u.throttled_usec, "cpu.stat", "throttled_usec ");
     else if (share)
         assert_int_equal(u.throttled_usec, told(f, "cpu.stat", "", "throttled_time ") / 1000);
-    assert_true(!share || u.throttled_usec > u.throttled_periods);
+    /* A loaded machine throttles nobody: it gives less than the share by itself. */
+    assert_true(!share || u.throttled_periods == 0 || u.throttled_usec > u.throttled_periods);
     assert_pressure(f, &u.cpu_pressure, "cpu.pressure");
     assert_pressure(f, &u.memory_pressure, "memory.pressure");
     assert_pressure(f, &u.io_pressure, "io.pressure");
