@@ -12,7 +12,11 @@
 
 /* Names are made by the launcher: "s" and a number. */
 #define NAME_BYTES_MAX 64
-#define JANITOR_NICE   10
+/* Cleaning may wait, jobs may not. */
+#define JANITOR_NICE 10
+/* Names that its socket (some 280 of them) did not take before it no longer waits: on a machine
+ * that has always something better to do it would never catch up. */
+#define BEHIND_NAMES 64
 /* Fds of one message; the kernel takes 253 (SCM_MAX_FD). */
 #define MESSAGE_FDS_MAX 128
 /* What it keeps open without a process, above all mounts of one sandbox. */
@@ -30,6 +34,7 @@ struct janitor {
     struct loop *loop;
     struct loop_source *room; /* in its socket; enabled while names wait */
     char **waiting;           /* names that its socket did not take yet */
+    bool hurried;             /* as important as a job for now */
 };
 
 enum { JANITOR_DIR = 3, JANITOR_SOCKET, JANITOR_KILL, JANITOR_FDS_ };
@@ -103,8 +108,6 @@ static _Noreturn void work(const int fds[3])
     if (keep_fds(fds) < 0)
         _exit(1);
     prctl(PR_SET_NAME, "dockless-clean");
-    /* Cleaning may wait, jobs may not. */
-    (void)setpriority(PRIO_PROCESS, 0, JANITOR_NICE);
     /* Signals of a terminal are the launcher's business: it closes the socket. */
     for (int number = 1; number < NSIG; number++)
         if (number != SIGSEGV && number != SIGBUS && number != SIGILL && number != SIGFPE)
@@ -137,6 +140,13 @@ static void close_kept(struct janitor *j)
     j->n_kept = 0;
 }
 
+static void hurry(struct janitor *j, bool hurried)
+{
+    if (j->hurried != hurried)
+        (void)setpriority(PRIO_PROCESS, (id_t)j->pid, hurried ? 0 : JANITOR_NICE);
+    j->hurried = hurried;
+}
+
 /* Hands over what waits, as far as it goes; false where nobody takes it any more. */
 static bool hand_over(struct janitor *j)
 {
@@ -155,6 +165,7 @@ static bool hand_over(struct janitor *j)
     if (sent > 0)
         memmove(j->waiting, j->waiting + sent, (n - sent + 1) * sizeof(char *));
     (void)loop_source_enable(j->room, sent < n && !gone);
+    hurry(j, n - sent > (j->hurried ? 0 : BEHIND_NAMES));
     return !gone;
 }
 
@@ -190,6 +201,7 @@ int janitor_start(struct janitor *j, struct error *e)
     }
     if (pid == 0)
         work((const int[3]){j->dir_fd, janitor_end, j->kill_fd});
+    (void)setpriority(PRIO_PROCESS, (id_t)pid, JANITOR_NICE);
     j->pid = pid;
     j->socket_fd = TAKE_FD(launcher_end);
     return 0;
@@ -244,6 +256,8 @@ void janitor_close_fds(struct janitor *j, const int *fds, size_t n)
 void janitor_close(struct janitor *j)
 {
     j->room = loop_source_free(j->room);
+    if (j->pid > 0)
+        hurry(j, true); /* somebody waits for it now */
     for (char **name = j->waiting; name && *name; name++)
         if (send(j->socket_fd, *name, strlen(*name), MSG_NOSIGNAL) < 0)
             (void)fd_remove_tree(j->dir_fd, *name);

@@ -28,7 +28,8 @@ int janitor_start(struct janitor *j, struct error *e);
  * would not while it removes the 10^6 files that one of them has left. */
 #define JANITOR_WAITING_MAX 4096
 
-/** Has directory NAME removed. Where the janitor has fallen that far behind, or is gone, the caller
+/** Has directory NAME removed. The janitor's process gives way to all others until it has fallen
+ * behind. Where the janitor has fallen that far behind, or is gone, the caller
  * does the work itself: the disk fills no faster than it is emptied. */
 void janitor_remove(struct janitor *j, const char *name);
 

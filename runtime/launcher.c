@@ -31,7 +31,9 @@
 #include <sys/stat.h>
 
 #define SANDBOXES_DEFAULT 256
-/* Events queued before no more requests are read. A sandbox adds at most two beyond that. */
+/* Events queued before no more requests are read, beside two of each sandbox that there may be: a
+ * client that kills all it has reads none of them meanwhile, and would wait for us while we waited
+ * for it. */
 #define OUTGOING_MAX 256
 /* Killed sandboxes are gone within milliseconds, unless a process hangs in the kernel (a dead
  * network file system). After so long the launcher leaves what remains to the sweep of the next
@@ -92,6 +94,11 @@ static void flush(struct process *p)
     }
 }
 
+static bool takes_requests(const struct process *p)
+{
+    return p->n_outgoing < OUTGOING_MAX + 2 * p->max_sandboxes;
+}
+
 static void update_watch(struct process *p)
 {
     uint32_t events = 0;
@@ -100,7 +107,7 @@ static void update_watch(struct process *p)
         return;
     if (p->n_outgoing > 0)
         events |= EPOLLOUT;
-    if (p->n_outgoing < OUTGOING_MAX)
+    if (takes_requests(p))
         events |= EPOLLIN;
     if (loop_source_set_io_events(p->io, events) < 0)
         start_ending(p, 1);
@@ -177,7 +184,7 @@ static void leave_if_empty(struct process *p)
 
 static void start_ending(struct process *p, int status)
 {
-    if (p->ending)
+    if (p->ending || !p->event) /* without an event loop nothing has begun */
         return;
     p->ending = true;
     p->status = status;
@@ -469,7 +476,7 @@ static int on_socket(struct loop_source *source, int fd, uint32_t revents, void 
 
     (void)source, (void)fd;
     flush(p);
-    if (!p->ending && p->n_outgoing < OUTGOING_MAX && (revents & ~(uint32_t)EPOLLOUT))
+    if (!p->ending && takes_requests(p) && (revents & ~(uint32_t)EPOLLOUT))
         receive(p);
     update_watch(p);
     return 0;

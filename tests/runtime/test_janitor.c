@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* Far more than a socket holds. */
@@ -125,6 +126,19 @@ static void a_busy_janitor_holds_nobody_up(void **state)
     assert_int_equal(loop_run(f->loop, 0), 0);
 }
 
+/* It gives way to jobs, but not for ever: a busy machine's disk would fill. */
+static void a_janitor_gives_way_until_it_has_fallen_behind(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)f->pid), 0);
+    assert_int_equal(kill(f->pid, SIGCONT), 0);
+    for (int i = 0; i < 6000 && count(f->dir) > 0; i++)
+        assert_true(loop_run(f->loop, 10 * USEC_PER_MSEC) >= 0);
+    assert_int_equal(count(f->dir), 0);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)f->pid), 10);
+}
+
 static void at_the_end_nothing_is_left(void **state)
 {
     struct fixture *f = *state;
@@ -138,6 +152,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_busy_janitor_holds_nobody_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_janitor_gives_way_until_it_has_fallen_behind, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(at_the_end_nothing_is_left, set_up, tear_down),
     };
 

@@ -321,6 +321,24 @@ static void a_client_that_does_not_read_is_waited_for(void **state)
         assert_int_equal(expect(f->launcher, LAUNCHER_PROBED, 1).result, 0);
 }
 
+/* An agent that has lost its backend kills all that runs, one after the other, and reads nothing
+ * before it has. More than the sockets hold of either. */
+static void a_client_may_ask_for_as_much_as_may_run_before_it_reads(void **state)
+{
+    enum { RUNNING_MAX = 1000, REQUESTS = 2 * RUNNING_MAX };
+    struct launcher *l = NULL;
+    struct error e = ERROR_INIT;
+
+    if (fixture_start(*state, RUNNING_MAX, &l, &e) < 0)
+        fail_msg("%s", e.text);
+    for (uint64_t id = 1; id <= REQUESTS; id++)
+        if (launcher_probe(l, id, ROOT_TASKS, "course", &e) < 0)
+            fail_msg("request %d: %s", (int)id, e.text);
+    for (uint64_t id = 1; id <= REQUESTS; id++)
+        assert_int_equal(expect(l, LAUNCHER_PROBED, id).result, 0);
+    launcher_stop(l);
+}
+
 static void signals_of_a_terminal_do_not_end_the_launcher(void **state)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
@@ -352,6 +370,7 @@ int main(void)
         with_launcher(a_request_beyond_the_bound_is_not_sent),
         with_launcher(two_hundred_sandboxes_leak_no_descriptor),
         with_launcher(a_client_that_does_not_read_is_waited_for),
+        with_launcher(a_client_may_ask_for_as_much_as_may_run_before_it_reads),
         with_launcher(signals_of_a_terminal_do_not_end_the_launcher),
     };
 

@@ -2,6 +2,9 @@
 /* How launchers begin and end: refused starts, broken and dying clients. */
 #include "launcher_fixture.h"
 
+#include "self.h"
+#include "takeover.h"
+
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -273,6 +276,31 @@ static void a_killed_launcher_is_noticed_and_takes_its_sandboxes_along(void **st
     start(f); /* sweeps what is left */
 }
 
+/* Its client was killed before it could say what the launcher is for. */
+static void a_launcher_without_a_client_just_ends(void **state)
+{
+    int pair[2], status;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        _cleanup_close_ int program = self_copy(NULL);
+        char *const argv[] = {(char[]){LAUNCHER_NAME}, NULL};
+        close(pair[0]);
+        if (dup2(pair[1], LAUNCHER_SOCKET) == LAUNCHER_SOCKET)
+            fexecve(program, argv, environ);
+        _exit(2);
+    }
+    close(pair[0]);
+    close(pair[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 int main(void)
 {
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, make_fixture, fixture_tear_down)
@@ -280,6 +308,7 @@ int main(void)
         with_fixture(a_start_without_root_is_refused),
         with_fixture(a_start_beside_another_thread_is_none_of_its_business),
         with_fixture(a_start_that_fails_says_why),
+        with_fixture(a_launcher_without_a_client_just_ends),
         with_fixture(the_client_needs_no_privileges_after_the_start),
         with_fixture(the_launcher_keeps_no_descriptor_of_its_caller),
         with_fixture(a_broken_packet_ends_everything),
