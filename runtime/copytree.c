@@ -70,7 +70,6 @@ static bool is_foreign(const struct stat *st)
 }
 
 /* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX, see count_entry() */
-/* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX */
 static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int depth)
 {
     _cleanup_(closedir_p) DIR *dir = NULL;
@@ -102,8 +101,6 @@ static int look_for_foreign(struct walk *w, int dir_fd, const char *name, int de
     }
     return errno ? error_sys(w->error, -errno, "read \"%s\"", name) : 0;
 }
-/* NOLINTEND(misc-no-recursion) */
-
 /* NOLINTEND(misc-no-recursion) */
 
 int copytree_survey(int fd, size_t max, struct copytree_survey *ret, struct error *e)
@@ -264,7 +261,6 @@ static int copy_fifo(struct walk *w, int to, const char *name, const struct stat
 }
 
 /* NOLINTBEGIN(misc-no-recursion): bounded as above */
-/* NOLINTBEGIN(misc-no-recursion): bounded by COPYTREE_DEPTH_MAX */
 static int copy_content(struct walk *w, DIR *from, int to, int depth);
 
 /* SOURCE becomes the directory NAME below TO. One that is there already keeps its attributes, and
@@ -335,8 +331,6 @@ static int copy_content(struct walk *w, DIR *from, int to, int depth)
 }
 /* NOLINTEND(misc-no-recursion) */
 
-/* NOLINTEND(misc-no-recursion) */
-
 int copytree(int source_fd, int target_fd, uint32_t base, struct error *e)
 {
     _cleanup_(closedir_p) DIR *source = NULL;
@@ -385,10 +379,11 @@ static int place_file(struct walk *w, int proc_fd, int source_fd, int target_fd,
     return copy_opened(w, in, &st, target_fd, name);
 }
 
-int copytree_place(int proc_fd, int source_fd, int target_fd, const char *name, struct error *e)
+int copytree_place(int proc_fd, int source_fd, int target_fd, const char *name, size_t max,
+                   struct error *e)
 {
     struct walk w = {
-        .max_entries = COPYTREE_ENTRIES_MAX,
+        .max_entries = max,
         .bytes_left = COPYTREE_BYTES_MAX,
         .placing = true,
         .error = e,

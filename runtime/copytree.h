@@ -39,6 +39,7 @@ int copytree(int source_fd, int target_fd, uint32_t base, struct error *e);
  * originals but for set-id bits. A directory that is there takes the new entries in; what else is
  * there is replaced, never written through or followed, on neither side. Fifos, sockets, devices
  * and what is mounted below are left out. Neither tree need be trusted. PROC_FD is a /proc of the
- * caller's pid namespace. -EFBIG, -E2BIG, -ELOOP beyond the bounds above; what was made until then
- * stays. */
-int copytree_place(int proc_fd, int source_fd, int target_fd, const char *name, struct error *e);
+ * caller's pid namespace. -E2BIG beyond MAX entries, -EFBIG, -ELOOP beyond the bounds above; what
+ * was made until then stays. */
+int copytree_place(int proc_fd, int source_fd, int target_fd, const char *name, size_t max,
+                   struct error *e);

@@ -193,7 +193,7 @@ static int copy_file(const struct mount_source *s, size_t index, int fd, const s
     int r;
 
     snprintf(name, sizeof(name), "d%zu", index);
-    r = copytree_place(s->host->proc_fd, fd, s->scratch_fd, name, e);
+    r = copytree_place(s->host->proc_fd, fd, s->scratch_fd, name, COPYTREE_ENTRIES_MAX, e);
     if (r < 0)
         return error_prefix(e, r, "copy \"%s\"", name);
     if (fchownat(s->scratch_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)

@@ -119,7 +119,7 @@ static int copy_in(const struct transfer_in *t, const struct sandbox_copy *c, st
     }
     if (dir < 0)
         return error_sys(e, dir, "open the directory");
-    return copytree_place(t->host->proc_fd, source, dir, name, e);
+    return copytree_place(t->host->proc_fd, source, dir, name, COPYTREE_ENTRIES_MAX, e);
 }
 
 int transfer_in(const void *what, struct error *e)
@@ -165,7 +165,7 @@ static int copy_out(const struct transfer_out *t, int root_fd, const struct sand
     target = openat(t->host->roots[c->root].fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (target < 0)
         return error_sys(e, -errno, "open the directory of the host");
-    return copytree_place(t->host->proc_fd, source, target, c->name, e);
+    return copytree_place(t->host->proc_fd, source, target, c->name, COPYTREE_ENTRIES_MAX, e);
 }
 
 int transfer_out(const void *what, struct error *e)

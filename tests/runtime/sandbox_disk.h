@@ -10,6 +10,10 @@ bool able(unsigned limit);
  * one or the other. */
 void check_refused(const struct sandbox_limits *limits, const char *name);
 
+/** Runs COMMAND by a shell, which makes and takes away the file system of a test; its status as of
+ * waitpid(2), or -1. */
+int run_command(const char *command);
+
 void root_and_scratch_share_the_bytes_of_the_disk(void **state);
 void files_beyond_the_inodes_are_refused(void **state);
 void room_that_is_freed_can_be_used_again(void **state);

@@ -15,7 +15,6 @@
 #include <linux/fs.h>
 #include <linux/quota.h>
 #include <sched.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -308,18 +307,6 @@ static void where_there_are_no_quotas_they_are_refused(void **state)
     run_wait(&r);
     assert_non_null(strstr(r.report.error, "has no project quotas that are enforced (ext4: "));
     run_clear(&r);
-}
-
-static int run_command(const char *command)
-{
-    const char *const argv[] = {"sh", "-c", command, NULL};
-    int status;
-    pid_t pid;
-
-    if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ) != 0 ||
-        waitpid(pid, &status, 0) != pid)
-        return -1;
-    return status;
 }
 
 /* The file system of K on DIRECTORY, in a mount namespace of this process. */

@@ -12,7 +12,6 @@
 #include "sandbox_internal.h"
 
 #include <sched.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -147,18 +146,6 @@ static void of_two_readers_the_heavier_has_more_of_the_disk(void **state)
     end_reader(&light);
     print_message("%zu pieces and %zu\n", n_heavy, n_light);
     assert_true(n_heavy >= 200 && n_heavy > 2 * n_light);
-}
-
-static int run_command(const char *command)
-{
-    const char *const argv[] = {"sh", "-c", command, NULL};
-    int status;
-    pid_t pid;
-
-    if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ) != 0 ||
-        waitpid(pid, &status, 0) != pid)
-        return -1;
-    return status;
 }
 
 /* A disk of our own on DIRECTORY, in a mount namespace of this process: a loop device, which goes

@@ -1,10 +1,13 @@
 """dockless ps: what runs on this host, whoever started it."""
 
+import collections
 import json
 import subprocess
 
 from harness import case, host, sandboxes
 
+# In all, and beside one another.
+RUNS, ALIVE = 30, 4
 RUN = "#!/bin/sh\nsleep 600\n"
 
 
@@ -46,6 +49,46 @@ class Ps(sandboxes.RunTest):
         process.wait()
         self.assertTrue(host.wait_until(lambda: name not in self.listed(), 10))
         self.output("true")  # the next run takes away what is left
+
+    def test_runs_that_start_and_end_meanwhile_are_no_trouble(self):
+        """Each list is made while one run starts and another ends."""
+        runs, ended = collections.OrderedDict(), set()
+        for i in range(RUNS + ALIVE):
+            lists = [self.start_ps()]
+            if i < RUNS:
+                name = f"{self.id()}-{i}"
+                runs[name] = self.popen(
+                    "sh", "-c", "echo up; read x; exit 0", options=["-i", "--name", name],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                )  # fmt: skip
+            lists.append(self.start_ps())
+            last = None
+            if i >= ALIVE:
+                last, process = runs.popitem(last=False)
+                process.stdin.close()
+                lists.append(self.start_ps())
+            found = [self.names_of(process) for process in lists]
+            self.assertFalse(ended & set.union(*found))
+            if last:
+                self.assertEqual(process.wait(30 * host.time_scale()), 0)
+                process.stdout.close()
+                ended.add(last)
+            if i < RUNS:
+                self.assertEqual(runs[name].stdout.readline(), b"up\n")
+            if i % 8 == 0:
+                self.assertLessEqual(set(runs), self.names_of(self.start_ps()))
+
+    @staticmethod
+    def start_ps():
+        return subprocess.Popen(
+            [case.DOCKLESS, "ps", "--format", "json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def names_of(self, process):
+        stdout, stderr = process.communicate(timeout=30 * host.time_scale())
+        self.assertEqual((process.returncode, stderr), (0, ""))
+        return {entry["name"] for entry in json.loads(stdout)}
 
     def test_jobs_of_an_agent_are_listed(self):
         self.courses.add("course/ps", RUN)
