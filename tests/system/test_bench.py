@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import statistics
 import subprocess
 import xml.dom.minidom
 
@@ -19,6 +20,30 @@ COUNTERS = [
     "cpu_pressure_usec", "memory_pressure_usec", "io_pressure_usec",
 ]  # fmt: skip
 COMPARED = {"wall_usec", "cpu_usec", "memory_peak_bytes"}
+
+
+# Of the interval: how often is drawn, and with what generator's seed, so that the bounds are the same.
+RESAMPLES, SEED, MASK = 10000, 20251127, (1 << 64) - 1
+
+
+def splitmix64(state):
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & MASK
+        z = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
+        yield z ^ z >> 31
+
+
+def bootstrap(base, other):
+    """The ratio of the medians and the bounds of its interval."""
+    random, n = splitmix64(SEED), len(base)
+    ratios = []
+    for _ in range(RESAMPLES):
+        drawn = [(next(random) >> 32) * n >> 32 for _ in range(n)]
+        below = statistics.median(base[i] for i in drawn)
+        ratios.append(statistics.median(other[i] for i in drawn) / below)
+    cuts = statistics.quantiles(ratios, n=40, method="inclusive")
+    return statistics.median(other) / statistics.median(base), cuts[0], cuts[38]
 
 
 class Bench(sandboxes.RunTest):
@@ -98,6 +123,35 @@ class Bench(sandboxes.RunTest):
         self.assertGreater(ratio["low"], 1)
         self.assertLessEqual(ratio["low"], ratio["value"])
         self.assertGreaterEqual(ratio["high"], ratio["value"])
+
+    def test_the_statistics_are_those_of_another_computation(self):
+        """From the runs that it prints: by Python's own module, and the bootstrap as the document has it."""
+        script = "i=0; while [ $i -lt %d ]; do i=$((i+1)); done"
+        words = ["sh", "-c", script % 100, "--vs", "--", "sh", "-c", script % 5000]
+        first, second = self.bench(*words, runs=9)["commands"]
+        for command in (first, second):
+            for name, summary in command["summary"].items():
+                values = [run[name] for run in command["runs"]]
+                if summary is None:
+                    self.assertIn(None, values)
+                    continue
+                cuts = statistics.quantiles(values, n=20, method="inclusive")
+                expected = {
+                    "min": min(values), "median": statistics.median(values), "p95": cuts[18],
+                    "max": max(values), "mean": statistics.fmean(values),
+                    "deviation": statistics.stdev(values),
+                }  # fmt: skip
+                for key, value in expected.items():
+                    self.assertAlmostEqual(summary[key], value, delta=1e-9 * (1 + abs(value)), msg=f"{name} {key}")
+        for name in COMPARED:
+            pairs = [[run[name] for run in command["runs"]] for command in (first, second)]
+            if None in pairs[0]:
+                continue
+            value, low, high = bootstrap(*pairs)
+            found = second["ratio"][name]
+            self.assertEqual(found["confidence"], 0.95)
+            for key, expected in (("value", value), ("low", low), ("high", high)):
+                self.assertAlmostEqual(found[key], expected, delta=1e-9 * expected, msg=f"{name} {key}")
 
     def test_other_load_is_told(self):
         with subprocess.Popen([KNOWN, "burn", "100000"]) as other:

@@ -9,9 +9,11 @@
 
 #include "bench/axis.h"
 #include "bench/bench.h"
+#include "bench/show.h"
 
 #include "base/text.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #define WORDS_MAX 31
@@ -468,6 +470,63 @@ static void commands_are_shown_as_a_shell_takes_them(void **state)
     }
 }
 
+/* ---- what programs read ---- */
+
+/* The line of a run as CSV has it, from the run as JSON has it. */
+static void csv_of(size_t command, json_t *run, struct buffer *b)
+{
+    const char *key;
+    json_t *value;
+
+    assert_int_equal(buffer_printf(b, "%zu", command + 1), 0);
+    json_object_foreach (run, key, value) {
+        if (json_is_string(value))
+            assert_int_equal(buffer_printf(b, ",%s", json_string_value(value)), 0);
+        else if (json_is_null(value))
+            assert_int_equal(buffer_printf(b, ","), 0);
+        else
+            assert_int_equal(buffer_printf(b, ",%lld", (long long)json_integer_value(value)), 0);
+    }
+    assert_int_equal(buffer_printf(b, "\n"), 0);
+}
+
+static void csv_and_json_tell_the_same_of_each_run(void **state)
+{
+    _cleanup_buffer_ struct buffer csv = {0}, json = {0}, expected = {0};
+    struct bench_options options = {0};
+    struct bench_result *r = one_command();
+    struct bench_run *run = &r->commands[0].runs[RUNS - 1];
+    struct error e = ERROR_INIT;
+    json_t *found, *runs, *one;
+    size_t i;
+
+    (void)state;
+    r->options = &options;
+    r->image = strdup("image");
+    r->digest = strdup("");
+    r->commands[0].argv = calloc(1, sizeof(char *));
+    for (size_t metric = 0; metric < BENCH_METRICS_; metric++)
+        run->counters[metric] = ((uint64_t)1 << 40) + metric;
+    run->counters[BENCH_READ] = SANDBOX_ABSENT;
+    run->position = 3;
+    run->verdict = SANDBOX_SIGNALLED;
+    run->exit_status = 137;
+    assert_int_equal(bench_result_evaluate(r, &e), 0);
+    assert_int_equal(bench_show_csv(r, &csv), 0);
+    assert_int_equal(bench_show_json(r, &json), 0);
+    found = json_loadb((const char *)json.data, json.size, 0, NULL);
+    runs = json_object_get(json_array_get(json_object_get(found, "commands"), 0), "runs");
+    assert_int_equal(json_array_size(runs), RUNS);
+    json_array_foreach (runs, i, one)
+        csv_of(0, one, &expected);
+    assert_non_null(buffer_string(&expected));
+    assert_non_null(buffer_string(&csv));
+    assert_non_null(strstr((char *)expected.data, "1,6,4,signalled,137,1099511627776,"));
+    assert_string_equal(strchr((char *)csv.data, '\n') + 1, (char *)expected.data);
+    json_decref(found);
+    bench_result_free(r);
+}
+
 /* ---- axes ---- */
 
 static void axes_have_round_marks_around_all_values(void **state)
@@ -509,6 +568,7 @@ int main(void)
         cmocka_unit_test(commands_are_parted_by_vs),
         cmocka_unit_test(wrong_command_lines_are_refused),
         cmocka_unit_test(commands_are_shown_as_a_shell_takes_them),
+        cmocka_unit_test(csv_and_json_tell_the_same_of_each_run),
         cmocka_unit_test(axes_have_round_marks_around_all_values),
     };
 
