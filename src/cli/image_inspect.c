@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <string.h>
 
 static const struct image_verb verb = {
@@ -55,12 +54,7 @@ static int print_text(const struct image *image)
         print_line(i == 0 ? "labels" : "", label);
     }
     print_list("layers", image->layers);
-    if (image->dropped_devices > 0)
-        printf("%-12s  %" PRIu64 " device nodes were not unpacked\n", "note",
-               image->dropped_devices);
-    if (image->dropped_xattrs > 0)
-        printf("%-12s  %" PRIu64 " extended attributes were not kept\n", "note",
-               image->dropped_xattrs);
+    image_verb_print_dropped(image, 0, 12);
     return image_verb_flush(&verb);
 }
 

@@ -48,10 +48,7 @@ static int print_text(const struct image *image)
     printf("  digest  %s\n", image->digest);
     printf("  size    %s in %zu layers\n", image_verb_size(image->size, size),
            strv_length(image->layers));
-    if (image->dropped_devices > 0)
-        printf("  note    %" PRIu64 " device nodes were not unpacked\n", image->dropped_devices);
-    if (image->dropped_xattrs > 0)
-        printf("  note    %" PRIu64 " extended attributes were not kept\n", image->dropped_xattrs);
+    image_verb_print_dropped(image, 2, 6);
     return image_verb_flush(&verb);
 }
 

@@ -180,6 +180,22 @@ int image_verb_print(const struct image_verb *v, json_t *json)
     return image_verb_flush(v);
 }
 
+void image_verb_print_dropped(const struct image *image, int indent, int width)
+{
+    const struct {
+        uint64_t count;
+        const char *what;
+    } dropped[] = {
+        {image->dropped_devices, "device nodes were not unpacked"},
+        {image->dropped_xattrs, "extended attributes were not kept"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
+        if (dropped[i].count > 0)
+            printf("%*s%-*s  %" PRIu64 " %s\n", indent, "", width, "note", dropped[i].count,
+                   dropped[i].what);
+}
+
 const char *image_verb_size(uint64_t bytes, char *buf)
 {
     static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};

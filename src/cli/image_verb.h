@@ -79,6 +79,9 @@ int image_verb_print_packed(const struct image_verb *v, const struct image_verb_
                             const char *target, const struct image_packed *p);
 /** EXIT_SUCCESS when everything printed has reached stdout. */
 int image_verb_flush(const struct image_verb *v);
+/** The "note" lines of what unpacking did not keep of IMAGE, their key padded to WIDTH and indented
+ * by INDENT. */
+void image_verb_print_dropped(const struct image *image, int indent, int width);
 /** BYTES for people: "145.2 MiB", in BUF of IMAGE_VERB_SIZE_TEXT. */
 #define IMAGE_VERB_SIZE_TEXT 32
 const char *image_verb_size(uint64_t bytes, char *buf);

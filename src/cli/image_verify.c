@@ -6,12 +6,14 @@
 
 static const struct image_verb verb = {
     .verb = "image verify",
-    .help = "Usage: dockless image verify [OPTION...] [NAME]\n\n"
-            "Reads all files of an image, or of all images in the store, and compares them with\n"
-            "the checksums taken when they were unpacked. Ends with 1 where something differs.\n\n"
-            "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT ")\n"
-            "  --format text|json   how to print what was found\n"
-            "  --help               this text\n",
+    .help =
+        "Usage: dockless image verify [OPTION...] [NAME]\n\n"
+        "Reads all files of an image, or of all images in the store, and compares them with\n"
+        "what was taken down when they were unpacked. Says of each difference its image, layer,\n"
+        "path and property. Ends with 1 where something differs.\n\n"
+        "  --store DIR          the store (default: " IMAGE_STORE_DEFAULT ")\n"
+        "  --format text|json   how to print what was found\n"
+        "  --help               this text\n",
 };
 
 struct found {
@@ -27,10 +29,11 @@ static void fault(void *userdata, const struct image_fault *f)
     if (!path)
         return;
     if (found->faults)
-        json_array_append_new(found->faults, json_pack("{s:s, s:s, s:s}", "layer", f->layer, "path",
-                                                       path, "fault", f->what));
+        json_array_append_new(found->faults,
+                              json_pack("{s:s, s:s, s:s, s:s}", "image", f->image, "layer",
+                                        f->layer, "path", path, "fault", f->what));
     else
-        printf("%s%s%s: %s\n", f->layer, path[0] ? ": /" : "", path, f->what);
+        printf("%s: %s%s%s: %s\n", f->image, f->layer, path[0] ? ": /" : "", path, f->what);
 }
 
 static void progress(void *userdata, const char *what, uint64_t done, uint64_t total)

@@ -165,9 +165,10 @@ int image_store_prune(struct image_store *s, image_pruned_fn tell, void *userdat
 /* --- verifying --- */
 
 struct image_fault {
+    const char *image; /* a name; of several images that share the layer, the first one's */
     const char *layer; /* diffID */
     const char *path;  /* in the layer; "" where it is about the layer */
-    const char *what;  /* "its content, owner or mode has changed" */
+    const char *what;  /* "content, mode: not as unpacked", "missing", "additional" */
 };
 struct image_verified {
     uint64_t layers, files, faults;

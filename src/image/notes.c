@@ -85,7 +85,7 @@ json_t *layer_notes_to_json(const struct layer_notes *n)
     json_t *json =
         json_pack("{s:I, s:I, s:I, s:I, s:i}", "bytes", (json_int_t)n->bytes, "entries",
                   (json_int_t)n->entries, "dropped_devices", (json_int_t)n->dropped_devices,
-                  "dropped_xattrs", (json_int_t)n->dropped_xattrs, "sums", SUMS_OF_NAMES);
+                  "dropped_xattrs", (json_int_t)n->dropped_xattrs, "sums", SUMS_OF_PROPERTIES);
 
     for (int i = 0; i < LAYER_LISTS; i++) {
         if (json_object_set_new(json, list_names[i], list_to_json(&n->lists[i])) < 0) {
@@ -157,12 +157,12 @@ int layer_notes_from_json(const json_t *json, struct layer_notes *ret, struct er
     if (r >= 0)
         r = field_size(json, "", "dropped_xattrs", REQUIRED, INT64_MAX, &n.dropped_xattrs, e);
     if (r >= 0)
-        r = field_size(json, "", "sums", OPTIONAL, SUMS_OF_NAMES, &sums, e);
+        r = field_size(json, "", "sums", OPTIONAL, SUMS_OF_PROPERTIES, &sums, e);
     for (int i = 0; r >= 0 && i < LAYER_LISTS; i++)
         r = list_from_json(json, list_names[i], &n.lists[i], e);
     if (r < 0)
         return r;
-    n.sums_version = sums == SUMS_OF_NAMES ? SUMS_OF_NAMES : SUMS_OF_FILES;
+    n.sums_version = sums >= SUMS_OF_NAMES ? (enum sums_version)sums : SUMS_OF_FILES;
     *ret = n;
     n = (struct layer_notes){0};
     return 0;

@@ -53,9 +53,9 @@ int store_empty_tmp(struct image_store *s, struct error *e);
 int store_tidy_tmp(struct image_store *s, struct error *e);
 /** Whether tmp/ has the layer, complete, from a load that was killed. */
 bool store_has_unfinished(struct image_store *s, const struct digest *diff_id);
-/** The checksums of a layer in layers/ (sums.h), sorted. */
-int store_read_sums(struct image_store *s, const struct digest *diff_id, struct buffer *ret,
-                    struct error *e);
+/** The checksums of a layer in layers/ (sums.h), sorted, in the VERSION that its notes say. */
+int store_read_sums(struct image_store *s, const struct digest *diff_id, enum sums_version version,
+                    struct buffer *ret, struct error *e);
 /** Takes a layer out of layers/. Nobody may need it any more. */
 int store_remove_layer(struct image_store *s, const struct digest *diff_id, struct error *e);
 /** Calls EACH for everything in layers/, for one layer up to three times; ends at a negative value.

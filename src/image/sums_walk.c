@@ -90,11 +90,32 @@ static int sum_content(struct walk *w, int dir_fd, const char *name, mode_t mode
 
 /* --- what becomes of it --- */
 
-/* PATH has SUM, or cannot be read because of CODE; if it differs, so do EXPLAINED sums. */
+/* PATH is as RECORD says, or cannot be read because of CODE. */
+static int judge_record(struct walk *w, const char *path, const struct sum_record *record, int code)
+{
+    const struct sum_record *known = NULL;
+    unsigned differences = 0;
+    int r;
+
+    if (!w->expected)
+        return code < 0 ? code : sums_add_record(w->sums, record);
+    if (code == -ENOMEM)
+        return code;
+    r = sums_add(w->sums, record->path);
+    if (r < 0)
+        return r;
+    if (code == 0) {
+        known = sums_find(w->expected, record->path);
+        differences = known ? sum_differences(known, record) : SUM_ADDITIONAL;
+    }
+    if (code < 0 || differences)
+        w->fault(w->userdata, path, code < 0 ? code : (int)differences);
+    return 0;
+}
+
+/* The older versions: PATH has SUM; if it differs, so do EXPLAINED sums. */
 static int judge(struct walk *w, const char *path, uint64_t sum, int code, size_t explained)
 {
-    if (!w->expected)
-        return code < 0 ? code : sums_add(w->sums, sum);
     if (code == -ENOMEM)
         return code;
     if (code == 0 && sums_have(w->expected, sum))
@@ -144,6 +165,31 @@ static uint64_t sum_as(const struct several *s, const char *path)
     return checksum_subject(&s->content, &subject);
 }
 
+/* Any of the names may be the one that the archive had the content with. */
+static int judge_several_records(struct walk *w, const struct several *s)
+{
+    struct sum_subject subject = s->subject;
+    struct sum_record record;
+    const char *first = NULL;
+    int r;
+
+    for (char **name = s->names; w->expected && *name && !first; name++) {
+        const struct sum_record *known = sums_find(w->expected, checksum_path(*name));
+        if (known && known->mode != SUM_FURTHER_NAME)
+            first = *name;
+    }
+    subject.path = first = first ? first : s->names[0];
+    record = sum_of_subject(&s->content, &subject);
+    r = judge_record(w, first, &record, s->code);
+    for (char **name = s->names; r >= 0 && *name; name++) {
+        if (*name == first)
+            continue;
+        record = sum_of_link(*name, checksum_path(first));
+        r = judge_record(w, *name, &record, 0);
+    }
+    return r;
+}
+
 /* All names but FIRST are links to it. */
 static int judge_links(struct walk *w, const struct several *s, const char *first)
 {
@@ -155,13 +201,12 @@ static int judge_links(struct walk *w, const struct several *s, const char *firs
     return r;
 }
 
-/* Any of the names may be the one that the archive had the content with. */
 static int judge_several(struct walk *w, const struct several *s)
 {
     const char *least = s->names[0];
 
-    if (!w->expected)
-        return s->code < 0 ? s->code : judge_links(w, s, least);
+    if (w->version == SUMS_OF_PROPERTIES)
+        return judge_several_records(w, s);
     for (char **name = s->names; *name; name++) {
         if (s->code == 0 && sums_have(w->expected, sum_as(s, *name)))
             return judge_links(w, s, *name);
@@ -172,6 +217,10 @@ static int judge_several(struct walk *w, const struct several *s)
 
 static int visit_whiteout(struct walk *w)
 {
+    if (w->version == SUMS_OF_PROPERTIES) {
+        const struct sum_record record = sum_of_whiteout(w->path);
+        return judge_record(w, w->path, &record, 0);
+    }
     return w->version == SUMS_OF_FILES ? 0 : judge(w, w->path, checksum_whiteout(w->path), 0, 1);
 }
 
@@ -192,10 +241,22 @@ static int visit_old(struct walk *w, int dir_fd, const char *name, const struct 
     return judge(w, w->path, checksum_file(&c, st->st_mode, st->st_uid, st->st_gid), r, 1);
 }
 
+/* W's path, CODE says why it could not be read. */
+static int judge_subject(struct walk *w, const struct checksum *c, const struct stat *st,
+                         uint64_t attributes, int code)
+{
+    const struct sum_subject subject = subject_of(st, w->path, attributes);
+    struct sum_record record;
+
+    if (w->version != SUMS_OF_PROPERTIES)
+        return judge(w, w->path, checksum_subject(c, &subject), code, 1);
+    record = sum_of_subject(c, &subject);
+    return judge_record(w, w->path, &record, code);
+}
+
 static int visit_file(struct walk *w, int dir_fd, const char *name, const struct stat *st)
 {
     struct checksum c = {0};
-    struct sum_subject subject;
     uint64_t attributes = 0;
     int r;
 
@@ -207,8 +268,7 @@ static int visit_file(struct walk *w, int dir_fd, const char *name, const struct
         return keep_several(w, dir_fd, name, st);
     w->files++;
     r = sum_content(w, dir_fd, name, st->st_mode, &c, &attributes);
-    subject = subject_of(st, w->path, attributes);
-    return judge(w, w->path, checksum_subject(&c, &subject), r, 1);
+    return judge_subject(w, &c, st, attributes, r);
 }
 
 /* --- the walk --- */
@@ -216,18 +276,14 @@ static int visit_file(struct walk *w, int dir_fd, const char *name, const struct
 static int visit_directory(struct walk *w, int fd)
 {
     static const struct checksum nothing;
-    struct sum_subject subject;
     uint64_t attributes = 0;
-    struct stat st;
+    struct stat st = {0};
     int r;
 
     if (w->version == SUMS_OF_FILES)
         return 0;
     r = fstat(fd, &st) < 0 ? -errno : sum_attributes(w, fd, &attributes);
-    if (r < 0)
-        return judge(w, w->path, 0, r, 1);
-    subject = subject_of(&st, w->path, attributes);
-    return judge(w, w->path, checksum_subject(&nothing, &subject), 0, 1);
+    return judge_subject(w, &nothing, &st, attributes, r);
 }
 
 /* NOLINTBEGIN(misc-no-recursion): not deeper than the layer's entries, ENTRY_DEPTH_MAX */
@@ -290,8 +346,54 @@ static int walk_all(struct walk *w, int root_fd, struct error *e)
         r = judge_several(w, &w->several[i]);
     if (r < 0)
         return error_sys(e, r, "checksums");
-    sums_sort(w->sums);
+    if (w->expected)
+        sums_sort(w->sums);
+    else
+        sums_sort_records(w->sums);
     return 0;
+}
+
+/* The path of what is gone, as far as its name and those above it were kept. -ENAMETOOLONG where
+ * the records are damaged. */
+static int path_of_record(const struct walk *w, const struct sum_record *record, char *path,
+                          size_t size)
+{
+    const uint64_t root = checksum_path("");
+    size_t at = size - 1;
+
+    path[at] = 0;
+    for (; record && record->path != root; record = sums_find(w->expected, record->parent)) {
+        size_t length = strnlen(record->name, sizeof(record->name));
+        bool cut = length == sizeof(record->name);
+        size_t need = length + (cut ? strlen("...") : 0) + (path[at] ? 1 : 0);
+        if (need == 0 || need > at)
+            return -ENAMETOOLONG;
+        if (path[at])
+            path[--at] = '/';
+        if (cut) {
+            at -= strlen("...");
+            memcpy(path + at, "...", strlen("..."));
+        }
+        at -= length;
+        memcpy(path + at, record->name, length);
+    }
+    memmove(path, path + at, size - at);
+    return 0;
+}
+
+/* Of a directory that is gone with all in it only itself. */
+static void tell_missing(struct walk *w)
+{
+    for (size_t i = 0; i < w->expected->size; i += sizeof(struct sum_record)) {
+        struct sum_record record;
+        memcpy(&record, w->expected->data + i, sizeof(record));
+        if (sums_have(w->sums, record.path) ||
+            (sums_find(w->expected, record.parent) && !sums_have(w->sums, record.parent)))
+            continue;
+        if (path_of_record(w, &record, w->path, sizeof(w->path)) < 0)
+            w->path[0] = 0;
+        w->fault(w->userdata, w->path, SUM_MISSING);
+    }
 }
 
 static void walk_free(struct walk *w)
@@ -311,7 +413,7 @@ int sums_take(int root_fd, struct buffer *ret, struct error *e)
     if (!w)
         return error_sys(e, -ENOMEM, "checksums");
     ret->max = SUMS_SIZE_MAX;
-    w->version = SUMS_OF_NAMES;
+    w->version = SUMS_OF_PROPERTIES;
     w->sums = ret;
     return walk_all(w, root_fd, e);
 }
@@ -334,6 +436,11 @@ int sums_compare(int root_fd, enum sums_version version, const struct buffer *ex
     r = walk_all(w, root_fd, e);
     if (r < 0)
         return r;
+    if (version == SUMS_OF_PROPERTIES) {
+        tell_missing(w);
+        *ret = (struct sums_found){.files = w->files};
+        return 0;
+    }
     missing = sums_missing(expected, &found);
     *ret = (struct sums_found){w->files, missing > w->explained ? missing - w->explained : 0};
     return 0;

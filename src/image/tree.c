@@ -121,8 +121,10 @@ static int add_sum(struct layer_tree *t, const struct checksum *sum, const char 
     };
     int r = tree_stored_time(fd, name, &entry->mtime, &subject.mtime);
 
-    if (r >= 0)
-        r = sums_add(&t->notes->sums, checksum_subject(sum, &subject));
+    if (r >= 0) {
+        const struct sum_record record = sum_of_subject(sum, &subject);
+        r = sums_add_record(&t->notes->sums, &record);
+    }
     return r < 0 ? error_sys(e, r, "remember a checksum") : 0;
 }
 
@@ -214,8 +216,10 @@ static int add_link_sum(struct layer_tree *t, const char *path, const char *targ
         r = inode_map_put(&t->linked, there->st_ino, first);
     else if (!inode_map_get(&t->linked, there->st_ino, &first))
         t->notes->sums_stale = true;
-    if (r >= 0)
-        r = sums_add(&t->notes->sums, checksum_link(path, first));
+    if (r >= 0) {
+        const struct sum_record record = sum_of_link(path, first);
+        r = sums_add_record(&t->notes->sums, &record);
+    }
     return r < 0 ? error_sys(e, r, "remember a checksum") : 0;
 }
 
@@ -305,8 +309,9 @@ static int make_whiteout(struct layer_tree *t, const struct entry_name *n, struc
     if (mknodat(parent_fd, n->base, S_IFCHR, makedev(0, 0)) == 0) {
         /* One note a directory is enough; they mostly come in a row. */
         const struct path_list *l = &t->notes->lists[LAYER_WHITEOUTS];
+        const struct sum_record record = sum_of_whiteout(n->path);
         size_t length = strlen(n->parent) + 1;
-        r = sums_add(&t->notes->sums, checksum_whiteout(n->path));
+        r = sums_add_record(&t->notes->sums, &record);
         if (r < 0)
             return error_sys(e, r, "remember a checksum");
         if (l->size >= length && memcmp(l->text + l->size - length, n->parent, length) == 0 &&

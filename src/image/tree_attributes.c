@@ -180,6 +180,7 @@ static int finish_directory(struct layer_tree *t, const char *path, const struct
     const char *const opaque[] = {path};
     _cleanup_close_ int fd = open_noted(t, path);
     struct sum_subject subject;
+    struct sum_record record;
     struct stat st;
 
     if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
@@ -193,7 +194,8 @@ static int finish_directory(struct layer_tree *t, const char *path, const struct
     if (path[0] && bsearch(opaque, t->opaque, t->notes->lists[LAYER_OPAQUE].count,
                            sizeof(*t->opaque), compare_paths))
         subject.attributes += checksum_attribute(LAYER_OPAQUE_MARK, "y", 1);
-    if (sums_add(&t->notes->sums, checksum_subject(&nothing, &subject)) < 0)
+    record = sum_of_subject(&nothing, &subject);
+    if (sums_add_record(&t->notes->sums, &record) < 0)
         return error_sys(e, -ENOMEM, "remember a checksum");
     return 0;
 }

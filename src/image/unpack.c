@@ -234,8 +234,9 @@ static int receive_sums(int fd, const struct report *report, struct layer_notes 
     int r;
 
     notes->sums_stale = report->sums_stale;
-    if (report->sums_size % sizeof(uint64_t) != 0 ||
-        report->sums_size / sizeof(uint64_t) > report->entries + notes->lists[LAYER_IMPLIED].count)
+    if (report->sums_size % sizeof(struct sum_record) != 0 ||
+        report->sums_size / sizeof(struct sum_record) >
+            report->entries + notes->lists[LAYER_IMPLIED].count)
         return -EBADMSG;
     notes->sums.max = SUMS_SIZE_MAX + 1;
     r = buffer_reserve(&notes->sums, report->sums_size + 1);
@@ -244,7 +245,7 @@ static int receive_sums(int fd, const struct report *report, struct layer_notes 
     notes->sums.size = report->sums_size;
     if (fd_read_full(fd, notes->sums.data, notes->sums.size) != (ssize_t)notes->sums.size)
         return -EBADMSG;
-    sums_sort(&notes->sums);
+    sums_sort_records(&notes->sums);
     return 0;
 }
 

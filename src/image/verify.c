@@ -9,19 +9,49 @@ struct verify {
     struct image_store *store;
     const struct image_verify_options *options;
     struct image_verified *result;
+    struct image *const *images; /* all that are verified */
+    size_t n_images;
     const char *layer;
     struct buffer expected; /* of the layer */
     enum sums_version version;
     size_t number, total; /* of the layers */
 };
 
+/* Of several images that share the layer, the first. */
+static const char *image_of_layer(const struct verify *v)
+{
+    for (size_t i = 0; i < v->n_images; i++)
+        for (char **layer = v->images[i]->layers; *layer; layer++)
+            if (strcmp(*layer, v->layer) == 0)
+                return v->images[i]->name;
+    return "";
+}
+
 static void tell(struct verify *v, const char *path, const char *what)
 {
-    const struct image_fault fault = {v->layer, path, what};
+    const struct image_fault fault = {image_of_layer(v), v->layer, path, what};
 
     v->result->faults++;
     if (v->options->fault)
         v->options->fault(v->options->userdata, &fault);
+}
+
+static void tell_properties(struct verify *v, const char *path, unsigned differences)
+{
+    static const char *const words[SUM_PROPERTIES] = {
+        "type", "content", "link target",          "mode",    "owner",
+        "time", "xattrs",  "file it is linked to", "missing", "additional",
+    };
+    char text[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < SUM_PROPERTIES; i++)
+        if (differences & 1U << i)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "",
+                                     words[i]);
+    if (!(differences & (SUM_MISSING | SUM_ADDITIONAL)))
+        snprintf(text + used, sizeof(text) - used, ": not as unpacked");
+    tell(v, path, text);
 }
 
 static void tell_difference(void *userdata, const char *path, int code)
@@ -30,6 +60,8 @@ static void tell_difference(void *userdata, const char *path, int code)
 
     if (code < 0)
         tell(v, path, strerror(-code));
+    else if (code > 0)
+        tell_properties(v, path, (unsigned)code);
     else if (v->version == SUMS_OF_FILES)
         tell(v, path, "not what was unpacked: its content, type, mode or owner differs");
     else
@@ -76,7 +108,7 @@ static int verify_layer(struct verify *v, const char *layer)
         r = store_open_layer(v->store, &diff_id, &fd, &notes, &e);
     v->version = notes.sums_version;
     if (r >= 0)
-        r = store_read_sums(v->store, &diff_id, &v->expected, &e);
+        r = store_read_sums(v->store, &diff_id, v->version, &v->expected, &e);
     if (r >= 0)
         r = compare_layer(v, fd, &e);
     if (r == -ENOMEM)
@@ -117,6 +149,8 @@ int image_store_verify(struct image_store *s, const char *name,
     if (r < 0)
         return r;
     r = collect(name ? &one : images, n, &layers);
+    v.images = name ? &one : images;
+    v.n_images = n;
     v.total = strv_length(layers);
     for (char **layer = layers; r >= 0 && layer && *layer; layer++) {
         v.number++;

@@ -241,38 +241,38 @@ class Store(stores.StoreTest):
         seen = trees.of_image(self.store, loaded)
         self.assertEqual([seen[name]["mtime"] for name in "xa"], [5 * 10**9, 4 * 10**9])
 
-    # What a directory D has in it, what of it is changed ("": D itself), and how.
+    # What a directory D has in it, what of it is changed ("": D itself), which property that is, and how.
     CHANGES = (
-        ("file", "f", lambda f: flip(f)),
-        ("file", "f", lambda f: keep_time(f, lambda: None, 1)),
-        ("file", "f", lambda f: keep_time(f, lambda: None, 10**9)),
-        ("file", "f", lambda f: os.chmod(f, 0o4644)),
-        ("file", "f", lambda f: os.chown(f, 1, 0)),
-        ("file", "f", lambda f: os.setxattr(f, "user.note", b"m")),
-        ("file", "f", lambda f: os.setxattr(f, "user.new", b"")),
-        ("file", "f", lambda f: os.removexattr(f, "user.note")),
-        ("capable", "f", lambda f: os.removexattr(f, "security.capability")),
-        ("symlink", "l", lambda f: replace(f, lambda: os.symlink("y", f))),
-        ("symlink", "l", lambda f: keep_time(f, lambda: None, 1)),
-        ("symlink", "l", lambda f: os.chown(f, 0, 1, follow_symlinks=False)),
-        ("fifo", "p", lambda f: os.chmod(f, 0o600)),
-        ("fifo", "p", lambda f: keep_time(f, lambda: None, 1)),
-        ("links", "f", lambda f: flip(f)),
-        ("links", "h", lambda f: replace(f, lambda: os.link(f[:-1] + "z", f))),
-        ("links", "h", lambda f: replace(f, lambda: shutil.copy2(f[:-1] + "f", f))),
-        ("file", "new", lambda f: os.link(f[:-3] + "f", f)),
-        ("file", "new", lambda f: shutil.copy2(f[:-3] + "f", f)),
-        ("file", "new", lambda f: os.mkdir(f)),
-        ("file", "new", lambda f: os.mknod(f, 0o20000, os.makedev(0, 0))),
-        ("file", "moved", lambda f: os.rename(f[:-5] + "f", f)),
-        ("whiteout", "moved", lambda f: os.rename(f[:-5] + "gone", f)),
-        ("file", "", lambda f: os.chmod(f, 0o700)),
-        ("file", "", lambda f: os.chown(f, 1, 1)),
-        ("file", "", lambda f: keep_time(f, lambda: None, 1)),
-        ("file", "", lambda f: os.setxattr(f, "user.note", b"m")),
-        ("file", "", lambda f: os.setxattr(f, "trusted.overlay.opaque", b"y")),
-        ("opaque", "", lambda f: os.removexattr(f, "trusted.overlay.opaque")),
-        ("implied", "d", lambda f: os.chmod(f, 0o700)),
+        ("file", "f", "content", lambda f: flip(f)),
+        ("file", "f", "time", lambda f: keep_time(f, lambda: None, 1)),
+        ("file", "f", "time", lambda f: keep_time(f, lambda: None, 10**9)),
+        ("file", "f", "mode", lambda f: os.chmod(f, 0o4644)),
+        ("file", "f", "owner", lambda f: os.chown(f, 1, 0)),
+        ("file", "f", "xattrs", lambda f: os.setxattr(f, "user.note", b"m")),
+        ("file", "f", "xattrs", lambda f: os.setxattr(f, "user.new", b"")),
+        ("file", "f", "xattrs", lambda f: os.removexattr(f, "user.note")),
+        ("capable", "f", "xattrs", lambda f: os.removexattr(f, "security.capability")),
+        ("symlink", "l", "link target", lambda f: replace(f, lambda: os.symlink("y", f))),
+        ("symlink", "l", "time", lambda f: keep_time(f, lambda: None, 1)),
+        ("symlink", "l", "owner", lambda f: os.chown(f, 0, 1, follow_symlinks=False)),
+        ("fifo", "p", "mode", lambda f: os.chmod(f, 0o600)),
+        ("fifo", "p", "time", lambda f: keep_time(f, lambda: None, 1)),
+        ("links", "f", "content", lambda f: flip(f)),
+        ("links", "h", "file it is linked to", lambda f: replace(f, lambda: os.link(f[:-1] + "z", f))),
+        ("links", "h", "file it is linked to", lambda f: replace(f, lambda: shutil.copy2(f[:-1] + "f", f))),
+        ("file", "new", "additional", lambda f: os.link(f[:-3] + "f", f)),
+        ("file", "new", "additional", lambda f: shutil.copy2(f[:-3] + "f", f)),
+        ("file", "new", "additional", lambda f: os.mkdir(f)),
+        ("file", "new", "additional", lambda f: os.mknod(f, 0o20000, os.makedev(0, 0))),
+        ("file", "moved", "additional", lambda f: os.rename(f[:-5] + "f", f)),
+        ("whiteout", "moved", "additional", lambda f: os.rename(f[:-5] + "gone", f)),
+        ("file", "", "mode", lambda f: os.chmod(f, 0o700)),
+        ("file", "", "owner", lambda f: os.chown(f, 1, 1)),
+        ("file", "", "time", lambda f: keep_time(f, lambda: None, 1)),
+        ("file", "", "xattrs", lambda f: os.setxattr(f, "user.note", b"m")),
+        ("file", "", "xattrs", lambda f: os.setxattr(f, "trusted.overlay.opaque", b"y")),
+        ("opaque", "", "xattrs", lambda f: os.removexattr(f, "trusted.overlay.opaque")),
+        ("implied", "d", "mode", lambda f: os.chmod(f, 0o700)),
     )
 
     def described(self, kind, d):
@@ -290,28 +290,71 @@ class Store(stores.StoreTest):
         }[kind]
 
     def test_verify_finds_every_kind_of_change(self):
-        entries = [self.described(kind, f"{n:02}") for n, (kind, _, _) in enumerate(self.CHANGES)]
+        entries = [self.described(kind, f"{n:02}") for n, (kind, *_) in enumerate(self.CHANGES)]
         made = archive(*(one for some in entries for one in some))
         self.loaded(self.image(made).write_all())
         root = f"{self.store}/layers/{images.digest(made)[7:]}/"
         self.assertEqual(self.verb("verify")["faults"], [])
-        places = [f"{n:02}/{name}".rstrip("/") for n, (_, name, _) in enumerate(self.CHANGES)]
-        for place, (_, name, change) in zip(places, self.CHANGES):
+        places = [f"{n:02}/{name}".rstrip("/") for n, (_, name, *_) in enumerate(self.CHANGES)]
+        for place, (_, name, _, change) in zip(places, self.CHANGES):
             if name:
                 keep_time(os.path.dirname(root + place), lambda p=place, c=change: c(root + p))
             else:
                 change(root + place)
         faults = self.verb("verify", code=1)["faults"]
-        self.assertEqual(sorted(fault["path"] for fault in faults), places)
+        expected = {place: prop for place, (_, _, prop, _) in zip(places, self.CHANGES)}
+        for place in places:
+            if expected[place] != "additional":
+                expected[place] += ": not as unpacked"
+            if place.endswith("/moved"):
+                expected[place[:-5] + ("f" if int(place[:2]) < 22 else "gone")] = "missing"
+        self.assertEqual({fault["path"]: fault["fault"] for fault in faults}, expected)
+        self.assertEqual({(fault["image"], fault["layer"]) for fault in faults}, {("test", images.digest(made))})
+
+    def test_verify_names_all_properties_that_differ(self):
+        made = archive(entry("file", data=b"a"), directory("type"), directory("d"), entry("d/f"))
+        self.loaded(self.image(made).write_all())
+        root = f"{self.store}/layers/{images.digest(made)[7:]}/"
+
+        def change():
+            flip(root + "file")
+            os.chmod(root + "file", 0o600)
+            os.chown(root + "file", 1, 2)
+            os.utime(root + "file", (0, 0))
+            os.rmdir(root + "type")
+            os.mkfifo(root + "type")
+
+        keep_time(root, change)
+        done = case.run("image", "verify", "--store", self.store)
+        layer = "test: " + images.digest(made)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(
+            sorted(done.stdout.splitlines()[:-1]),
+            [f"{layer}: /file: content, mode, owner, time: not as unpacked", f"{layer}: /type: type: not as unpacked"],
+        )
 
     def test_verify_finds_what_is_gone(self):
         made = archive(*(one for n in "abc" for kind in ("links", "whiteout") for one in self.described(kind, n)))
         self.loaded(self.image(made).write_all())
         root = f"{self.store}/layers/{images.digest(made)[7:]}/"
-        for missing, name in enumerate(("a/z", "b/gone", "c/h")):
+        gone = []
+        for name in ("a/z", "b/gone", "c/h"):
             keep_time(os.path.dirname(root + name), lambda n=name: os.unlink(root + n))
+            gone.append((name, "missing"))
             faults = self.verb("verify", code=1)["faults"]
-            self.assertEqual([(f["path"], f["fault"]) for f in faults], [("", f"{missing + 1} names or more are missing")])
+            self.assertEqual(sorted((f["path"], f["fault"]) for f in faults), gone)
+
+    def test_a_directory_that_is_gone_is_one_fault(self):
+        """Of long names the beginning is known."""
+        long = "d" * 27 + "/" + "n" * 28
+        made = archive(directory(long[:27]), directory(long), directory(long + "/x"), entry(long + "/x/y"))
+        self.loaded(self.image(made).write_all())
+        root = f"{self.store}/layers/{images.digest(made)[7:]}/"
+        keep_time(root + long + "/x", lambda: os.unlink(root + long + "/x/y"))
+        self.assertEqual([f["path"] for f in self.verb("verify", code=1)["faults"]], [long + ".../x/y"])
+        keep_time(root + long[:27], lambda: shutil.rmtree(root + long))
+        faults = self.verb("verify", code=1)["faults"]
+        self.assertEqual([(f["path"], f["fault"]) for f in faults], [(long + "...", "missing")])
 
     def test_records_of_older_stores_are_verified_as_before(self):
         """They know neither names nor times; this one was written by such a version."""
@@ -324,7 +367,7 @@ class Store(stores.StoreTest):
             file.write(bytes.fromhex("aea8fb803bd3867fb27ecad6be11f28d01d88c64e033e9c96b35ca1c6ba588f1"))
         with open(place + ".json", encoding="utf-8") as file:
             notes = json.load(file)
-        self.assertEqual(notes.pop("sums"), 2)
+        self.assertEqual(notes.pop("sums"), 3)
         with open(place + ".json", "w", encoding="utf-8") as file:
             json.dump(notes, file)
         found = self.verb("verify")
@@ -333,6 +376,34 @@ class Store(stores.StoreTest):
         self.assertEqual(self.verb("verify")["faults"], [])
         os.chmod(place + "/a/suid", 0o755)
         self.assertEqual([fault["path"] for fault in self.verb("verify", code=1)["faults"]], ["a/suid"])
+
+    def test_records_without_properties_are_verified_as_before(self):
+        """They tell which names differ, not in what; this one was written by such a version."""
+        made = archive(directory("a"), entry("a/file", data=bytes(range(100))), hardlink("a/again", "a/file"),
+                       entry("a/suid", data=b"x", mode=0o4755, owner=(5, 6)), symlink("a/link", "file"),
+                       entry("a/fifo", layers.FIFO), entry(".wh.gone"))
+        self.loaded(self.image(made).write_all())
+        place = self.store + "/layers/" + images.digest(made)[7:]
+        sums = bytes.fromhex(
+            "04217496ffbb390bf732ab5e9adb0d3f7ea2e6afe6d21c56fd89b9f1f416525b8acc58295c72ddb9f60328dda6c740bd"
+            "3d7a8fc3d9db7fcb189d80f973611eec"
+        )
+        with open(place + ".sums", "wb") as file:
+            file.write(sums)
+        with open(place + ".json", "r+", encoding="utf-8") as file:
+            notes = json.load(file) | {"sums": 2}
+            file.seek(0)
+            file.truncate()
+            json.dump(notes, file)
+        found = self.verb("verify")
+        self.assertEqual((found["faults"], found["files"]), ([], 4))
+        os.utime(place + "/a/suid", (0, 0))
+        fault = self.verb("verify", code=1)["faults"][0]
+        self.assertEqual(fault["path"], "a/suid")
+        self.assertIn("its content, type, mode, owner, time, links or attributes differ", fault["fault"])
+        keep_time(place + "/a", lambda: os.unlink(place + "/a/again"))
+        faults = [(f["path"], f["fault"]) for f in self.verb("verify", code=1)["faults"]]
+        self.assertIn(("", "1 names or more are missing"), faults)
 
     def test_verify_finds_what_else_has_changed(self):
         self.loaded(self.image(self.ODD).write_all())
@@ -355,7 +426,7 @@ class Store(stores.StoreTest):
         os.unlink(place + "new")
         os.unlink(place + b"caf\xe9".decode("utf-8", "surrogateescape"))
         faults = self.verb("verify", code=1)["faults"]
-        self.assertIn("1 names or more are missing", [fault["fault"] for fault in faults])
+        self.assertIn(("caf?", "missing"), [(fault["path"], fault["fault"]) for fault in faults])
 
     def test_verify_finds_missing_layers(self):
         self.two_images()
