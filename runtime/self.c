@@ -13,6 +13,8 @@
 
 #define NAME  "dockless"
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+/* How often sealing is tried: the kernel waits for some 150 ms each time. */
+#define SEAL_TRIES 20
 
 static bool has_seals(int fd)
 {
@@ -52,6 +54,14 @@ static int copy(int from, int to, struct error *e)
     return 0;
 }
 
+int self_seal(int fd)
+{
+    for (int tries = 1; fcntl(fd, F_ADD_SEALS, SEALS) < 0; tries++)
+        if (errno != EBUSY || tries == SEAL_TRIES)
+            return -errno;
+    return 0;
+}
+
 int self_copy(struct error *e)
 {
     _cleanup_close_ int from = open_self(), fd = -EBADF;
@@ -69,7 +79,6 @@ int self_copy(struct error *e)
     r = copy(from, fd, e);
     if (r < 0)
         return r;
-    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-        return error_sys(e, -errno, "seal the copy of the program");
-    return TAKE_FD(fd);
+    r = self_seal(fd);
+    return r < 0 ? error_sys(e, r, "seal the copy of the program") : TAKE_FD(fd);
 }

@@ -14,5 +14,10 @@
  * A negative errno where it cannot be made. */
 int self_copy(struct error *e);
 
+/** Seals the memory file FD against every change. Whatever looks at memory, as DAMON and compaction
+ * do, holds pages for a moment, and those cannot be sealed (fcntl(2), EBUSY): that is waited for, 3
+ * s at most. 0, or a negative errno. */
+int self_seal(int fd);
+
 /** Whether this process runs from a sealed copy; a negative errno where that cannot be told. */
 int self_is_sealed(void);

@@ -60,7 +60,8 @@ static const char *missing_call(void)
 
 void check_kernel(struct check_report *report)
 {
-    _cleanup_close_ int program = self_copy(NULL);
+    struct error e = ERROR_INIT;
+    _cleanup_close_ int program = self_copy(&e);
     const char *missing = missing_call();
     unsigned major = 0, minor = 0;
     struct utsname host;
@@ -87,7 +88,7 @@ void check_kernel(struct check_report *report)
     else
         check_mend(check_add(report, "sealed program", CHECK_FAIL,
                              "a container must not get hold of the program's file",
-                             "cannot run from sealed memory"),
+                             "cannot run from sealed memory: %s", e.text),
                    "sysctl -w vm.memfd_noexec=0");
 }
 

@@ -82,8 +82,11 @@ class CrashOnly(case.SystemTest):
         self.addCleanup(other.close)
         second = case.Agent(self, other, tmpdir=self.directory + "/second-tmp")
         self.agents.append(second)
-        other.wait_hello()
-        self.assertEqual(second.stop(), 0)
+        # The first agent's backend is heard all the time.
+        self.backend.wait(lambda: other.serve(0.1) or other.hellos, "hello of the second")
+        second.process.terminate()
+        self.backend.wait(lambda: second.process.poll() is not None, "end of the second")
+        self.assertEqual(second.process.returncode, 0)
         self.assertIsNone(first.process.poll())
         self.backend.kill_job(job)
         self.assertEqual(self.backend.wait_done(job)["result"], ("killed", ""))

@@ -10,10 +10,15 @@
 #include "base/text.h"
 #include "request.h"
 #include "seccomp.h"
+#include "self.h"
 #include "startup.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct launcher_root roots[] = {{"store", "/var/lib/store", true},
                                              {"tasks", "relative/tasks", false}};
@@ -53,6 +58,33 @@ static void encode(const struct launcher_config *config, struct buffer *b)
 {
     b->max = REQUEST_MAX;
     assert_int_equal(startup_encode(config, b), 0);
+}
+
+/* A page in a pipe is one that somebody holds. */
+static void sealing_waits_for_pages_that_are_held_for_a_moment(void **state)
+{
+    _cleanup_close_ int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    static char page[4096];
+    loff_t at = 0;
+    int ends[2], status;
+    pid_t child;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
+    assert_int_equal(splice(fd, &at, ends[1], NULL, sizeof(page), 0), sizeof(page));
+    child = fork();
+    if (child == 0) {
+        usleep(500 * 1000);
+        _exit(read(ends[0], page, sizeof(page)) != sizeof(page));
+    }
+    assert_int_equal(self_seal(fd), 0);
+    assert_true(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void everything_arrives(void **state)
@@ -169,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_arrives),
+        cmocka_unit_test(sealing_waits_for_pages_that_are_held_for_a_moment),
         cmocka_unit_test(what_is_not_there_does_not_arrive),
         cmocka_unit_test(what_is_cut_off_or_goes_on_is_refused),
         cmocka_unit_test(bounds_hold),
