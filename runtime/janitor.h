@@ -29,8 +29,8 @@ int janitor_start(struct janitor *j, struct error *e);
 #define JANITOR_WAITING_MAX 4096
 
 /** Has directory NAME removed. The janitor's process gives way to all others until it has fallen
- * behind. Where the janitor has fallen that far behind, or is gone, the caller
- * does the work itself: the disk fills no faster than it is emptied. */
+ * behind. Where it has fallen JANITOR_WAITING_MAX names behind, or is gone, the caller does the
+ * work itself: the disk fills no faster than it is emptied. */
 void janitor_remove(struct janitor *j, const char *name);
 
 /** Closes the N fds here, after handing them to the janitor, whose close is the last one. One that

@@ -228,13 +228,13 @@ int store_read_sums(struct image_store *s, const struct digest *diff_id, enum su
                     struct buffer *ret, struct error *e)
 {
     char name[LAYER_FILE_MAX];
+    const size_t size =
+        version == SUMS_OF_PROPERTIES ? sizeof(struct sum_record) : sizeof(uint64_t);
     int r;
 
     ret->max = SUMS_SIZE_MAX;
     r = fd_read_file(s->layers_fd, beside(diff_id, SUMS_SUFFIX, name), ret, SUMS_SIZE_MAX);
-    if (r >= 0 && ret->size % (version == SUMS_OF_PROPERTIES ? sizeof(struct sum_record)
-                                                             : sizeof(uint64_t)) !=
-                      0)
+    if (r >= 0 && ret->size % size != 0)
         r = -EBADMSG;
     return r < 0 ? store_error(s, r, e, name) : 0;
 }

@@ -136,7 +136,7 @@ int sums_add(struct buffer *sums, uint64_t sum)
     return buffer_append(sums, &sum, sizeof(sum));
 }
 
-static int compare_sums(const void *a, const void *b)
+int sums_order(const void *a, const void *b)
 {
     uint64_t one, other;
 
@@ -148,13 +148,13 @@ static int compare_sums(const void *a, const void *b)
 void sums_sort(struct buffer *sums)
 {
     if (sums->size > 0)
-        qsort(sums->data, sums->size / sizeof(uint64_t), sizeof(uint64_t), compare_sums);
+        qsort(sums->data, sums->size / sizeof(uint64_t), sizeof(uint64_t), sums_order);
 }
 
 bool sums_have(const struct buffer *sums, uint64_t sum)
 {
     return sums->size > 0 &&
-           bsearch(&sum, sums->data, sums->size / sizeof(sum), sizeof(sum), compare_sums) != NULL;
+           bsearch(&sum, sums->data, sums->size / sizeof(sum), sizeof(sum), sums_order) != NULL;
 }
 
 size_t sums_missing(const struct buffer *expected, const struct buffer *found)
@@ -163,7 +163,7 @@ size_t sums_missing(const struct buffer *expected, const struct buffer *found)
 
     for (size_t i = 0; i < expected->size; i += sizeof(uint64_t)) {
         int order = 1;
-        while (at < found->size && (order = compare_sums(found->data + at, expected->data + i)) < 0)
+        while (at < found->size && (order = sums_order(found->data + at, expected->data + i)) < 0)
             at += sizeof(uint64_t);
         if (at < found->size && order == 0)
             at += sizeof(uint64_t);

@@ -25,8 +25,8 @@ enum sums_version { SUMS_OF_FILES = 1, SUMS_OF_NAMES = 2, SUMS_OF_PROPERTIES = 3
 struct sum_record {
     uint64_t path;   /* checksum_path(); records are sorted by it */
     uint64_t parent; /* of its directory */
-    uint64_t
-        content; /* also of a link's target; for SUM_FURTHER_NAME: checksum_path() of the first */
+    /* Also of a link's target; for SUM_FURTHER_NAME: checksum_path() of the first name. */
+    uint64_t content;
     uint64_t attributes; /* checksum_attribute() of each, added up */
     uint64_t mtime;      /* in nanoseconds */
     uint32_t uid, gid;
@@ -94,6 +94,8 @@ enum sum_property {
 /** 0, or what of two records of one name differs. */
 unsigned sum_differences(const struct sum_record *expected, const struct sum_record *found);
 
+/** Orders sums, and records by their path, for qsort(3) and bsearch(3): both begin with 64 bits. */
+int sums_order(const void *a, const void *b);
 int sums_add(struct buffer *sums, uint64_t sum);
 void sums_sort(struct buffer *sums);
 bool sums_have(const struct buffer *sums, uint64_t sum);

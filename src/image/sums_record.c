@@ -56,26 +56,17 @@ int sums_add_record(struct buffer *sums, const struct sum_record *record)
     return buffer_append(sums, record, sizeof(*record));
 }
 
-static int compare_records(const void *a, const void *b)
-{
-    uint64_t one, other;
-
-    memcpy(&one, a, sizeof(one));
-    memcpy(&other, b, sizeof(other));
-    return one < other ? -1 : one > other;
-}
-
 void sums_sort_records(struct buffer *sums)
 {
     if (sums->size > 0)
         qsort(sums->data, sums->size / sizeof(struct sum_record), sizeof(struct sum_record),
-              compare_records);
+              sums_order);
 }
 
 const struct sum_record *sums_find(const struct buffer *sums, uint64_t path)
 {
     return sums->size > 0 ? bsearch(&path, sums->data, sums->size / sizeof(struct sum_record),
-                                    sizeof(struct sum_record), compare_records)
+                                    sizeof(struct sum_record), sums_order)
                           : NULL;
 }
 
